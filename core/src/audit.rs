@@ -1,0 +1,167 @@
+//! The audit log: who did what to whom, before and after, in one chain per tenant.
+//!
+//! Each entry carries the hash of the one before, so nothing can be taken out, changed or slipped in unseen. The hash of
+//! an entry is `SHA-256(previous hash || position as 8 bytes, big end first || SHA-256(entry as JSON))`. The inner digest does not
+//! depend on the position, so it can be made before the entry's turn comes.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::{clock::Timestamp, credential::Subject, error::Error, principal::Context, revision::Revision};
+
+/// One member of a record, before and after. Null stands for "not set".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldChange {
+    /// Domain path of the member.
+    pub field: String,
+    /// Its value before.
+    pub before: Value,
+    /// Its value after.
+    pub after: Value,
+}
+
+/// Who did it, as far as the log keeps it: never a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// Name for people.
+    pub name: String,
+    /// The user's id; `None` for a service or the operator at the console.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Last four characters of the key shown; empty for the operator.
+    pub fingerprint: String,
+}
+
+impl Actor {
+    /// Whoever runs commands on the data folder itself.
+    pub fn operator() -> Self {
+        Self { name: "operator".to_owned(), user: None, fingerprint: String::new() }
+    }
+
+    /// The principal of a request.
+    pub fn of(context: &Context) -> Self {
+        let user = match &context.principal.credential.subject {
+            Subject::User(id) => Some(id.to_string()),
+            Subject::Service { .. } => None,
+        };
+        Self { name: context.principal.name.clone(), user, fingerprint: context.principal.credential.fingerprint.clone() }
+    }
+}
+
+/// How it ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was done.
+    Done,
+    /// It was not permitted or not possible; the text says why, as the caller was told.
+    Refused(String),
+    /// It failed; the text says how, as the caller was told.
+    Failed(String),
+    /// It was sent to a remote system and no answer came back.
+    Unknown(String),
+}
+
+/// One entry of the log, before it has its place in the chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: Actor,
+    /// What: an action's name.
+    pub action: String,
+    /// In which dialect; `console` for the operator.
+    pub dialect: String,
+    /// In which request.
+    pub request_id: String,
+    /// On whom: a user's id, or what the caller gave as one.
+    pub resource: String,
+    /// In which linked account, if not the embedded directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The record's revision afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<Revision>,
+    /// What changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<FieldChange>,
+}
+
+impl AuditEntry {
+    /// An entry about one request's action, so far with nothing changed.
+    pub fn of(context: &Context, action: &str, resource: impl Into<String>) -> Self {
+        Self {
+            at: context.now,
+            actor: Actor::of(context),
+            action: action.to_owned(),
+            dialect: context.dialect.to_owned(),
+            request_id: context.request_id.clone(),
+            resource: resource.into(),
+            account: None,
+            outcome: Outcome::Done,
+            revision: None,
+            changes: Vec::new(),
+        }
+    }
+
+    /// The entry as the bytes that are kept and hashed.
+    pub fn encode(&self) -> Result<Vec<u8>, Error> {
+        serde_json::to_vec(self).map_err(Error::internal)
+    }
+}
+
+/// A hash in the chain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChainHash(pub [u8; 32]);
+
+/// The digest of an entry's bytes, independent of its place.
+pub fn digest(entry: &[u8]) -> [u8; 32] {
+    Sha256::digest(entry).into()
+}
+
+impl ChainHash {
+    /// The hash of the entry at `position` that follows this one. The chain begins after the all-zero hash.
+    #[must_use]
+    pub fn follow(self, position: u64, digest: [u8; 32]) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(self.0);
+        hash.update(position.to_be_bytes());
+        hash.update(digest);
+        Self(hash.finalize().into())
+    }
+}
+
+/// An entry in its place: positions count from 1 per tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEvent {
+    /// Its place.
+    pub position: u64,
+    /// The entry.
+    pub entry: AuditEntry,
+    /// The bytes that were hashed.
+    pub bytes: Vec<u8>,
+    /// Its hash.
+    pub hash: ChainHash,
+}
+
+/// Checks a run of events that begins right after `(position, hash)`, for example `(0, ChainHash::default())`.
+///
+/// Answers the last place and hash, or the position at which the chain is broken.
+pub fn verify<'a>(
+    start: (u64, ChainHash),
+    events: impl IntoIterator<Item = &'a AuditEvent>,
+) -> Result<(u64, ChainHash), u64> {
+    let (mut position, mut hash) = start;
+    for event in events {
+        position += 1;
+        hash = hash.follow(position, digest(&event.bytes));
+        if event.position != position || event.hash != hash {
+            return Err(position);
+        }
+    }
+    Ok((position, hash))
+}

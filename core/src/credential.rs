@@ -1,0 +1,72 @@
+//! What callers show to be known: only a hash of it is ever kept.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    clock::Timestamp,
+    id::{CredentialId, OrganizationId, RoleId, Serial, TenantId, UserId},
+};
+
+/// SHA-256 of a secret. Secrets are random and long (at least 128 bits), so a plain hash cannot be guessed back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CredentialHash(pub [u8; 32]);
+
+impl CredentialHash {
+    /// Hashes a secret exactly as shown.
+    pub fn of(secret: &str) -> Self {
+        Self(Sha256::digest(secret.as_bytes()).into())
+    }
+}
+
+/// Whom a credential stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// A user of the directory; his role decides.
+    User(UserId),
+    /// A program with a role of its own.
+    Service {
+        /// Name for people.
+        name: String,
+        /// The role that decides.
+        role: RoleId,
+        /// The organization it acts for, if any.
+        organization: Option<OrganizationId>,
+    },
+}
+
+/// One key of a user or a program. The secret was shown once, when it was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credential {
+    /// Identity of the credential.
+    pub id: CredentialId,
+    /// The tenant it opens.
+    pub tenant: TenantId,
+    /// Number within the tenant.
+    pub serial: Serial,
+    /// Hash of the secret.
+    pub hash: CredentialHash,
+    /// Last four characters of the secret, to tell keys apart.
+    pub fingerprint: String,
+    /// Whom it stands for.
+    pub subject: Subject,
+    /// From when on it is refused; `None` means never.
+    pub expires_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl Credential {
+    /// The part of a secret that may be shown: its last four characters.
+    pub fn fingerprint_of(secret: &str) -> String {
+        let start = secret.char_indices().rev().nth(3).map_or(0, |(at, _)| at);
+        secret.get(start..).unwrap_or_default().to_owned()
+    }
+
+    /// True if the credential is past its time.
+    pub fn expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
+}

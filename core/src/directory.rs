@@ -1,0 +1,188 @@
+//! The embedded directory: the provider that every tenant has.
+//!
+//! A use case is: load, decide on the loaded user, check what the delta refers to, commit. The delta itself is applied by
+//! the store, inside its transaction.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::{
+    audit::AuditEntry,
+    changeset::{Changeset, Delta},
+    error::Error,
+    icon::Icon,
+    id::{OrganizationId, RoleId},
+    membership::MembershipPatch,
+    patch::Patch,
+    policy::{self, Action, Verdict},
+    principal::Context,
+    provider::{Capability, GetUser, Include, Provider, UpdateUser, Updated, UserView},
+    store::{Key, Store, UserKey},
+    user::{User, UserPatch},
+};
+
+/// The embedded directory of the tenant that the context names.
+#[derive(Clone)]
+pub struct Directory {
+    store: Arc<dyn Store>,
+}
+
+impl Directory {
+    /// The directory in a store.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+
+    /// The picture of a user whom the caller may see.
+    ///
+    /// Fails with [`Error::NotFound`] if he may not see him, or there is no picture.
+    pub async fn icon(&self, context: &Context, key: &UserKey) -> Result<Icon, Error> {
+        let query = GetUser { key: key.clone(), member_of: None, include: Include::default() };
+        let user = self.get_user(context, &query).await?.user;
+        let icon = self.store.icon(context.principal.tenant, user.id).await?;
+        icon.ok_or(Error::NotFound { what: "icon" })
+    }
+
+    /// Loads a user and decides. "May never" comes before the look, "may not see" is told as "not found".
+    async fn permitted(
+        &self,
+        context: &Context,
+        key: &UserKey,
+        member_of: Option<Key<OrganizationId>>,
+        action: Action,
+    ) -> Result<(Arc<User>, Verdict), Error> {
+        let principal = &context.principal;
+        if !policy::may_ever(principal, action) {
+            return Err(forbidden(action));
+        }
+        let user = self.store.user(principal.tenant, key).await?.ok_or(Error::NotFound { what: "user" })?;
+        match policy::decide(principal, action, &user) {
+            Verdict::Hide => return Err(Error::NotFound { what: "user" }),
+            Verdict::Deny => {
+                self.check_member(context, &user, member_of).await?;
+                return Err(forbidden(action));
+            }
+            Verdict::Allow | Verdict::AllowProfile => self.check_member(context, &user, member_of).await?,
+        }
+        let verdict = policy::decide(principal, action, &user);
+        Ok((user, verdict))
+    }
+
+    async fn check_member(
+        &self,
+        context: &Context,
+        user: &User,
+        member_of: Option<Key<OrganizationId>>,
+    ) -> Result<(), Error> {
+        let Some(key) = member_of else { return Ok(()) };
+        let organization = self.store.organization(context.principal.tenant, key).await?;
+        let organization = organization.ok_or(Error::NotFound { what: "organization" })?;
+        if user.memberships.iter().any(|membership| membership.organization == organization.id) {
+            Ok(())
+        } else {
+            Err(Error::NotFound { what: "user" })
+        }
+    }
+
+    /// Checks what the delta points at: the role must exist and be no more than the caller's own, groups must exist in
+    /// their organization.
+    async fn check_references(&self, context: &Context, patch: &UserPatch) -> Result<(), Error> {
+        if let Patch::Value(role) = patch.role {
+            self.check_role(context, role).await?;
+        }
+        for membership in &patch.memberships {
+            self.check_groups(context, membership).await?;
+        }
+        Ok(())
+    }
+
+    async fn check_role(&self, context: &Context, id: RoleId) -> Result<(), Error> {
+        let role = self.store.role(context.principal.tenant, id).await?;
+        let role = role.ok_or_else(|| Error::invalid("role", "must be an existing role"))?;
+        if context.principal.role.covers(&role) {
+            Ok(())
+        } else {
+            Err(Error::Forbidden { reason: "the role permits more than your own role does".to_owned() })
+        }
+    }
+
+    async fn check_groups(&self, context: &Context, membership: &MembershipPatch) -> Result<(), Error> {
+        for id in membership.groups.value().into_iter().flatten() {
+            let group = self.store.group(context.principal.tenant, Key::Id(*id)).await?;
+            if group.is_none_or(|group| group.organization != membership.organization) {
+                return Err(Error::invalid("groups", "must name existing groups of the organization"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn view(&self, context: &Context, user: Arc<User>, include: Include) -> Result<UserView, Error> {
+        let tenant = context.principal.tenant;
+        let mut view = UserView::bare(user);
+        if let Some(role) = view.user.role.filter(|_| include.role) {
+            view.role = self.store.role(tenant, role).await?;
+        }
+        if include.memberships {
+            for membership in &view.user.memberships {
+                view.organizations.extend(self.store.organization(tenant, Key::Id(membership.organization)).await?);
+                for group in &membership.groups {
+                    view.groups.extend(self.store.group(tenant, Key::Id(*group)).await?);
+                }
+            }
+        }
+        Ok(view)
+    }
+}
+
+#[async_trait]
+impl Provider for Directory {
+    fn capability(&self) -> Capability {
+        Capability { conditional_update: true, icons: true }
+    }
+
+    async fn get_user(&self, context: &Context, query: &GetUser) -> Result<UserView, Error> {
+        let (user, _) = self.permitted(context, &query.key, query.member_of, Action::GetUser).await?;
+        self.view(context, user, query.include).await
+    }
+
+    async fn update_user(&self, context: &Context, key: &UserKey, update: UpdateUser) -> Result<Updated, Error> {
+        let (user, verdict) = self.permitted(context, key, update.member_of, Action::UpdateUser).await?;
+        if verdict == Verdict::AllowProfile {
+            check_profile_only(&update.patch)?;
+        }
+        self.check_references(context, &update.patch).await?;
+        let patch = Box::new(update.patch);
+        let mut changeset = Changeset::new(context.principal.tenant, context.now);
+        changeset.audit = Some(AuditEntry::of(context, Action::UpdateUser.as_str(), user.id.to_string()));
+        changeset.deltas.push(Delta::UpdateUser { id: user.id, expect: update.expect, patch });
+        changeset.idempotency = update.idempotency;
+        changeset.seen = Some(user);
+        let committed = self.store.commit(changeset).await?;
+        let user = committed.user.ok_or_else(|| Error::internal("a user update committed without a user"))?;
+        let view = Some(self.view(context, user, update.include).await?);
+        Ok(Updated { view, changed: committed.changed, at: committed.at, replayed: committed.replayed })
+    }
+}
+
+fn forbidden(action: Action) -> Error {
+    Error::Forbidden { reason: format!("your role does not permit {}", action.as_str()) }
+}
+
+/// What a user may not change of himself unless his role permits `update_user`: his standing, as opposed to his profile.
+fn check_profile_only(patch: &UserPatch) -> Result<(), Error> {
+    let standing = [
+        ("username", patch.username.is_absent()),
+        ("status", patch.status.is_absent()),
+        ("is_bot", patch.is_bot.is_absent()),
+        ("role", patch.role.is_absent()),
+        ("description", patch.description.is_absent()),
+        ("attributes", patch.attributes.is_empty()),
+        ("passthrough", patch.passthrough.is_empty()),
+        ("groups", patch.memberships.is_empty()),
+    ];
+    match standing.iter().find(|(_, untouched)| !untouched) {
+        Some((field, _)) => Err(Error::Forbidden { reason: format!("you may not change your own {field}") }),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,162 @@
+//! Who may do what: default deny, one pure function.
+//!
+//! A role carries one [`Statement`] and a [`Reach`]. [`decide`] is asked inside the use case, on the loaded user. "May
+//! not see it" and "may see but not do" are two verdicts, because callers are told different things.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{principal::Principal, user::User};
+
+/// An operation on users, by the name that role statements use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Read one user.
+    GetUser,
+    /// Change any user within reach.
+    UpdateUser,
+    /// Change one's own profile, and nothing else of oneself.
+    UpdateOwnUser,
+}
+
+impl Action {
+    /// Every action, for matrices and tests.
+    pub const ALL: [Self; 3] = [Self::GetUser, Self::UpdateUser, Self::UpdateOwnUser];
+
+    /// The name in statements and audit events.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::GetUser => "get_user",
+            Self::UpdateUser => "update_user",
+            Self::UpdateOwnUser => "update_own_user",
+        }
+    }
+}
+
+/// Whether a statement's list permits or forbids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effect {
+    /// Only the listed actions are permitted; no list permits nothing.
+    Allow,
+    /// All but the listed actions are permitted; no list permits everything.
+    Deny,
+}
+
+/// What a role permits. Unknown action names are kept: vendors' lists move between versions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statement {
+    /// How to read the list.
+    pub effect: Effect,
+    /// Action names, or none.
+    pub actions: Option<BTreeSet<String>>,
+}
+
+impl Statement {
+    /// Permits everything.
+    pub fn everything() -> Self {
+        Self { effect: Effect::Deny, actions: None }
+    }
+
+    /// Permits just these.
+    pub fn only(actions: &[Action]) -> Self {
+        let names = actions.iter().map(|action| action.as_str().to_owned()).collect();
+        Self { effect: Effect::Allow, actions: Some(names) }
+    }
+
+    /// True if the statement permits the action on what is within reach.
+    pub fn permits(&self, action: Action) -> bool {
+        let listed = self.lists(action.as_str());
+        match self.effect {
+            Effect::Allow => listed,
+            Effect::Deny => !listed,
+        }
+    }
+
+    /// True if the statement permits a user to change his own profile: by `update_user`, or by listing `update_own_user`
+    /// where that is all it allows. A denied `update_user` denies the own profile too.
+    pub fn permits_own_update(&self) -> bool {
+        match self.effect {
+            Effect::Allow => self.permits(Action::UpdateUser) || self.permits(Action::UpdateOwnUser),
+            Effect::Deny => self.permits(Action::UpdateUser) && self.permits(Action::UpdateOwnUser),
+        }
+    }
+
+    /// True if everything that `other` permits is permitted here: nobody may grant more than they hold.
+    pub fn covers(&self, other: &Self) -> bool {
+        let (mine, theirs) = (self.names(), other.names());
+        match (self.effect, other.effect) {
+            (Effect::Allow, Effect::Allow) => theirs.is_subset(&mine),
+            (Effect::Deny, Effect::Allow) => theirs.is_disjoint(&mine),
+            (Effect::Deny, Effect::Deny) => mine.is_subset(&theirs),
+            (Effect::Allow, Effect::Deny) => false,
+        }
+    }
+
+    fn lists(&self, name: &str) -> bool {
+        self.actions.as_ref().is_some_and(|names| names.contains(name))
+    }
+
+    fn names(&self) -> BTreeSet<&str> {
+        self.actions.iter().flatten().map(String::as_str).collect()
+    }
+}
+
+/// How far a role's permissions go. Ordered: the wider is the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reach {
+    /// Users who share an organization with the caller, and himself.
+    Organization,
+    /// Every user of the tenant.
+    Tenant,
+}
+
+/// The answer to "may this principal do this to that user?".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Yes.
+    Allow,
+    /// Yes, but only to his own profile: not status, role, groups or other standing.
+    AllowProfile,
+    /// No, though he may know that the user exists.
+    Deny,
+    /// No, and he may not know that the user exists.
+    Hide,
+}
+
+/// True if the principal may do the action to at least somebody; asked before anything is loaded, so that a caller
+/// without the right learns nothing of what exists.
+pub fn may_ever(principal: &Principal, action: Action) -> bool {
+    let statement = &principal.role.statement;
+    match action {
+        Action::UpdateUser => {
+            statement.permits(action) || (principal.user().is_some() && statement.permits_own_update())
+        }
+        Action::GetUser | Action::UpdateOwnUser => statement.permits(action),
+    }
+}
+
+/// Decides on one loaded user. Default deny.
+pub fn decide(principal: &Principal, action: Action, target: &User) -> Verdict {
+    let statement = &principal.role.statement;
+    let himself = principal.user() == Some(target.id);
+    let in_reach = himself
+        || match principal.role.reach {
+            Reach::Tenant => true,
+            Reach::Organization => {
+                target.memberships.iter().any(|membership| principal.organizations.contains(&membership.organization))
+            }
+        };
+    if !in_reach {
+        return Verdict::Hide;
+    }
+    if statement.permits(action) {
+        return Verdict::Allow;
+    }
+    if action == Action::UpdateUser && himself && statement.permits_own_update() {
+        return Verdict::AllowProfile;
+    }
+    if himself || statement.permits(Action::GetUser) { Verdict::Deny } else { Verdict::Hide }
+}

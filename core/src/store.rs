@@ -1,0 +1,105 @@
+//! The port to where records live.
+//!
+//! # Contract
+//!
+//! - Typed reads see every commit that was answered before they began.
+//! - [`Store::commit`] is atomic and durable when it answers. User deltas are applied to the record as it stands inside
+//!   the transaction. Uniqueness comes back as [`Error::Taken`].
+//! - A changeset in which no delta changed anything writes nothing but its idempotency record; one without deltas
+//!   writes its audit entry.
+//! - Every read and write is confined to the tenant it names; only [`Store::holder`] finds the tenant itself.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::{
+    audit::AuditEvent,
+    changeset::{Changeset, Committed, Tenant},
+    credential::{Credential, CredentialHash},
+    error::Error,
+    group::Group,
+    icon::Icon,
+    id::{GroupId, LedgerId, LinkedAccountId, OrganizationId, RoleId, Serial, TenantId, UserId},
+    linked_account::LinkedAccount,
+    organization::Organization,
+    remote::LedgerEntry,
+    role::Role,
+    user::User,
+};
+
+/// By what a user is looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UserKey {
+    /// His UUID.
+    Id(UserId),
+    /// His number.
+    Serial(Serial),
+    /// His mail address, letter case aside; finds nobody if several users have it.
+    Email(String),
+    /// A remote system's id for him; the directory reads it as a UUID if it is one.
+    Opaque(String),
+}
+
+/// By what an organization or group is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key<I> {
+    /// Its UUID.
+    Id(I),
+    /// Its number.
+    Serial(Serial),
+}
+
+/// A credential with what is needed to make a principal of its holder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The credential.
+    pub credential: Credential,
+    /// Its role: the service's or the user's; `None` if the user has none.
+    pub role: Option<Role>,
+    /// The user it stands for, if it stands for one that exists.
+    pub user: Option<Arc<User>>,
+}
+
+/// Where records live.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// The holder of the credential with this hash, in whichever tenant.
+    async fn holder(&self, hash: &CredentialHash) -> Result<Option<Holder>, Error>;
+
+    /// All tenants, in order of their making.
+    async fn tenants(&self) -> Result<Vec<Tenant>, Error>;
+
+    /// One user.
+    async fn user(&self, tenant: TenantId, key: &UserKey) -> Result<Option<Arc<User>>, Error>;
+
+    /// The picture of a user.
+    async fn icon(&self, tenant: TenantId, user: UserId) -> Result<Option<Icon>, Error>;
+
+    /// One role.
+    async fn role(&self, tenant: TenantId, id: RoleId) -> Result<Option<Role>, Error>;
+
+    /// One organization.
+    async fn organization(&self, tenant: TenantId, key: Key<OrganizationId>) -> Result<Option<Organization>, Error>;
+
+    /// One group.
+    async fn group(&self, tenant: TenantId, key: Key<GroupId>) -> Result<Option<Group>, Error>;
+
+    /// One linked account.
+    async fn linked_account(&self, tenant: TenantId, id: &LinkedAccountId) -> Result<Option<LinkedAccount>, Error>;
+
+    /// All linked accounts of a tenant, in order of their making.
+    async fn linked_accounts(&self, tenant: TenantId) -> Result<Vec<LinkedAccount>, Error>;
+
+    /// One remote write.
+    async fn ledger(&self, tenant: TenantId, id: LedgerId) -> Result<Option<LedgerEntry>, Error>;
+
+    /// At most `limit` events of the audit log after a position, in order.
+    async fn audit(&self, tenant: TenantId, after: u64, limit: u32) -> Result<Vec<AuditEvent>, Error>;
+
+    /// Writes all of a changeset or nothing of it; durable when it answers.
+    async fn commit(&self, changeset: Changeset) -> Result<Committed, Error>;
+
+    /// Fails if the store cannot work now.
+    async fn ready(&self) -> Result<(), Error>;
+}

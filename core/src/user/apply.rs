@@ -1,0 +1,235 @@
+//! Applying a delta: pure, total, and exhaustive.
+//!
+//! [`User::apply`] takes the patch apart member by member, so a new member does not compile until it is handled here.
+//! What really changed is listed as before/after pairs; a patch that changes nothing lists nothing.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{MAX_ATTRIBUTES, PASSTHROUGH, User, UserPatch, limits};
+use crate::{
+    audit::FieldChange,
+    error::Error,
+    membership::{Membership, MembershipPatch},
+    patch::Patch,
+    settings::{NumberFormat, NumberFormatPatch, Phone, PhonePatch, Settings, SettingsPatch},
+};
+
+/// A user after a delta, and what the delta changed. Revision and time of change are the store's to set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Applied {
+    /// The user as he becomes.
+    pub user: User,
+    /// What changed; empty if nothing did.
+    pub changes: Vec<FieldChange>,
+}
+
+impl User {
+    /// Applies a delta to this user.
+    ///
+    /// Fails with [`Error::Invalid`] naming the first member whose value breaks a bound, and then nothing is applied.
+    pub fn apply(&self, patch: &UserPatch) -> Result<Applied, Error> {
+        let UserPatch {
+            username,
+            email,
+            first_name,
+            last_name,
+            display_name,
+            title,
+            status,
+            is_bot,
+            phone,
+            settings,
+            icon,
+            role,
+            description,
+            attributes,
+            passthrough,
+            memberships,
+        } = patch;
+        let mut user = self.clone();
+        let mut changes = Changes::default();
+        changes.text("username", &mut user.username, username, limits::username)?;
+        changes.text("email", &mut user.email, email, limits::email)?;
+        changes.text("first_name", &mut user.first_name, first_name, limits::text)?;
+        changes.text("last_name", &mut user.last_name, last_name, limits::text)?;
+        changes.text("display_name", &mut user.display_name, display_name, limits::text)?;
+        changes.text("title", &mut user.title, title, limits::text)?;
+        changes.set("status", &mut user.status, status.over(&self.status))?;
+        changes.set("is_bot", &mut user.is_bot, is_bot.over(&self.is_bot))?;
+        changes.phone(&mut user.phone, phone)?;
+        changes.settings(&mut user.settings, settings)?;
+        let icon = icon.as_ref().map(crate::icon::Icon::reference);
+        changes.set("icon", &mut user.icon, icon.over(&self.icon))?;
+        changes.set("role", &mut user.role, role.over(&self.role))?;
+        changes.description(&mut user.description, description)?;
+        changes.attributes(&mut user.attributes, attributes, passthrough)?;
+        for membership in memberships {
+            changes.membership(&mut user.memberships, membership)?;
+        }
+        Ok(Applied { user, changes: changes.0 })
+    }
+}
+
+/// Collects what changed, while setting it.
+#[derive(Default)]
+struct Changes(Vec<FieldChange>);
+
+impl Changes {
+    /// Sets one member and notes it if it differs.
+    fn set<T: PartialEq + Serialize>(&mut self, field: &str, slot: &mut Option<T>, after: Option<T>) -> Result<(), Error> {
+        if *slot != after {
+            let before = shown(slot.as_ref())?;
+            *slot = after;
+            self.0.push(FieldChange { field: field.to_owned(), before, after: shown(slot.as_ref())? });
+        }
+        Ok(())
+    }
+
+    fn text(
+        &mut self,
+        field: &str,
+        slot: &mut Option<String>,
+        patch: &Patch<String>,
+        check: fn(&str, &str) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        match patch {
+            Patch::Absent => Ok(()),
+            Patch::Null => self.set(field, slot, None),
+            Patch::Value(value) => {
+                check(field, value)?;
+                if slot.as_ref() == Some(value) { Ok(()) } else { self.set(field, slot, Some(value.clone())) }
+            }
+        }
+    }
+
+    fn phone(&mut self, slot: &mut Option<Phone>, patch: &Patch<PhonePatch>) -> Result<(), Error> {
+        let Patch::Value(PhonePatch { prefix, number }) = patch else { return self.clear("phone", slot, patch) };
+        let mut phone = slot.clone().unwrap_or_default();
+        self.text("phone.prefix", &mut phone.prefix, prefix, |field, value| limits::bounded(field, value, 10))?;
+        self.text("phone.number", &mut phone.number, number, |field, value| limits::bounded(field, value, 15))?;
+        *slot = Some(phone).filter(|phone| *phone != Phone::default());
+        Ok(())
+    }
+
+    fn settings(&mut self, slot: &mut Option<Settings>, patch: &Patch<SettingsPatch>) -> Result<(), Error> {
+        let Patch::Value(patch) = patch else { return self.clear("settings", slot, patch) };
+        let SettingsPatch { culture_code, language_code, date_format, time_format, time_zone, number_format } = patch;
+        let mut settings = slot.clone().unwrap_or_default();
+        self.text("settings.culture_code", &mut settings.culture_code, culture_code, limits::text)?;
+        self.text("settings.language_code", &mut settings.language_code, language_code, limits::text)?;
+        self.text("settings.date_format", &mut settings.date_format, date_format, limits::text)?;
+        self.text("settings.time_format", &mut settings.time_format, time_format, limits::text)?;
+        self.text("settings.time_zone", &mut settings.time_zone, time_zone, limits::text)?;
+        self.number_format(&mut settings.number_format, number_format)?;
+        *slot = Some(settings).filter(|settings| *settings != Settings::default());
+        Ok(())
+    }
+
+    fn number_format(
+        &mut self,
+        slot: &mut Option<NumberFormat>,
+        patch: &Patch<NumberFormatPatch>,
+    ) -> Result<(), Error> {
+        let Patch::Value(patch) = patch else { return self.clear("settings.number_format", slot, patch) };
+        let NumberFormatPatch { decimal_separator, group_separator } = patch;
+        let mut format = slot.clone().unwrap_or_default();
+        let decimal = "settings.number_format.decimal_separator";
+        self.text(decimal, &mut format.decimal_separator, decimal_separator, limits::text)?;
+        let group = "settings.number_format.group_separator";
+        self.text(group, &mut format.group_separator, group_separator, limits::text)?;
+        *slot = Some(format).filter(|format| *format != NumberFormat::default());
+        Ok(())
+    }
+
+    /// The two states of a nested delta that are no delta: absent leaves, null clears.
+    fn clear<T: PartialEq + Serialize, P>(
+        &mut self,
+        field: &str,
+        slot: &mut Option<T>,
+        patch: &Patch<P>,
+    ) -> Result<(), Error> {
+        if matches!(patch, Patch::Null) { self.set(field, slot, None) } else { Ok(()) }
+    }
+
+    fn description(
+        &mut self,
+        slot: &mut Option<Map<String, Value>>,
+        patch: &Patch<Map<String, Value>>,
+    ) -> Result<(), Error> {
+        if let Patch::Value(members) = patch {
+            limits::free("description", members.iter())?;
+        }
+        if patch.is_absent() || patch.value().is_some_and(|members| slot.as_ref() == Some(members)) {
+            return Ok(());
+        }
+        self.set("description", slot, patch.value().cloned())
+    }
+
+    fn attributes(
+        &mut self,
+        slot: &mut BTreeMap<String, Value>,
+        patch: &BTreeMap<String, Patch<Value>>,
+        passthrough: &Map<String, Value>,
+    ) -> Result<(), Error> {
+        if patch.is_empty() && passthrough.is_empty() {
+            return Ok(());
+        }
+        for (name, value) in patch {
+            self.attribute(slot, name.clone(), value.value())?;
+        }
+        for (name, value) in passthrough {
+            self.attribute(slot, format!("{PASSTHROUGH}{name}"), Some(value).filter(|value| !value.is_null()))?;
+        }
+        if slot.len() > MAX_ATTRIBUTES {
+            return Err(Error::invalid("attributes", format!("must be at most {MAX_ATTRIBUTES}")));
+        }
+        limits::free("attributes", slot.iter())
+    }
+
+    fn attribute(
+        &mut self,
+        slot: &mut BTreeMap<String, Value>,
+        name: String,
+        after: Option<&Value>,
+    ) -> Result<(), Error> {
+        let field = format!("attributes.{name}");
+        limits::attribute_name(&field, &name)?;
+        let before = slot.get(&name);
+        if before != after {
+            let (before, now) = (before.cloned().unwrap_or_default(), after.cloned().unwrap_or_default());
+            self.0.push(FieldChange { field, before, after: now });
+            match after {
+                Some(value) => slot.insert(name, value.clone()),
+                None => slot.remove(&name),
+            };
+        }
+        Ok(())
+    }
+
+    fn membership(&mut self, slot: &mut [Membership], patch: &MembershipPatch) -> Result<(), Error> {
+        let MembershipPatch { organization, groups, invitation_notes } = patch;
+        let place = slot.iter_mut().find(|membership| membership.organization == *organization);
+        let place = place.ok_or(Error::NotFound { what: "membership" })?;
+        if !groups.is_absent() {
+            let Some(groups) = groups.value().filter(|groups| !groups.is_empty()) else {
+                return Err(Error::invalid("groups", "must name at least one group"));
+            };
+            let mut after = groups.clone();
+            after.sort_unstable();
+            after.dedup();
+            let mut now = Some(std::mem::take(&mut place.groups));
+            self.set(&format!("memberships.{organization}.groups"), &mut now, Some(after))?;
+            place.groups = now.unwrap_or_default();
+        }
+        let notes = format!("memberships.{organization}.invitation_notes");
+        self.text(&notes, &mut place.invitation_notes, invitation_notes, limits::text)
+    }
+}
+
+/// A value as the audit log shows it; null if there is none.
+fn shown<T: Serialize>(value: Option<&T>) -> Result<Value, Error> {
+    serde_json::to_value(value).map_err(Error::internal)
+}

@@ -1,0 +1,229 @@
+//! The canonical user, and the delta that changes one.
+//!
+//! Every member may be unset: what a vendor requires is that vendor's rule, checked in its dialect. Fields mean the same
+//! in every dialect; `docs/dialects.md` says which wire member is which field.
+
+mod apply;
+mod limits;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+pub use self::{
+    apply::Applied,
+    limits::{MAX_ATTRIBUTES, MAX_FREE_BYTES, MAX_TEXT},
+};
+use crate::{
+    clock::Timestamp,
+    icon::{Icon, IconRef},
+    id::{RoleId, Serial, UserId},
+    membership::{Membership, MembershipPatch},
+    patch::Patch,
+    revision::Revision,
+    settings::{Phone, PhonePatch, Settings, SettingsPatch},
+};
+
+/// Whether a user may come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// He may.
+    Enabled,
+    /// Not yet: invited, or waiting for approval.
+    Pending,
+    /// No longer.
+    Disabled,
+    /// Locked out on purpose.
+    Blocked,
+}
+
+impl Status {
+    /// Every status.
+    pub const ALL: [Self; 4] = [Self::Enabled, Self::Pending, Self::Disabled, Self::Blocked];
+
+    /// The name for people and for attribute values.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "Enabled",
+            Self::Pending => "Pending",
+            Self::Disabled => "Disabled",
+            Self::Blocked => "Blocked",
+        }
+    }
+}
+
+/// A user as Patchbay knows him, of the embedded directory or of a remote system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// Identity. For a user of a remote system it is derived from `remote_id`.
+    pub id: UserId,
+    /// The id that a remote system gave him; `None` in the embedded directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote_id: Option<String>,
+    /// Number within the tenant.
+    pub serial: Serial,
+    /// Version.
+    pub revision: Revision,
+    /// What he signs in with; unique in the tenant, letter case aside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// Where mail reaches him; not unique.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Given name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_name: Option<String>,
+    /// Family name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_name: Option<String>,
+    /// The name to show, where it is not simply "first last"; see [`User::name`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// Job title.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Whether he may come in; `None` if nobody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    /// True for a program's account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_bot: Option<bool>,
+    /// Telephone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<Phone>,
+    /// Locale settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Settings>,
+    /// His picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icon: Option<IconRef>,
+    /// When he last signed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_login_at: Option<Timestamp>,
+    /// His role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<RoleId>,
+    /// A map of attributes of any JSON value. Unset, empty and filled are three states.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<Map<String, Value>>,
+    /// What only one dialect knows, keyed `dialect:name`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, Value>,
+    /// His places in organizations.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub memberships: Vec<Membership>,
+    /// When he was made.
+    pub created_at: Timestamp,
+    /// When he was last changed.
+    pub updated_at: Timestamp,
+}
+
+impl User {
+    /// A user with nothing but an identity, at the first revision.
+    pub fn new(id: UserId, serial: Serial, at: Timestamp) -> Self {
+        Self {
+            id,
+            remote_id: None,
+            serial,
+            revision: Revision::FIRST,
+            username: None,
+            email: None,
+            first_name: None,
+            last_name: None,
+            display_name: None,
+            title: None,
+            status: None,
+            is_bot: None,
+            phone: None,
+            settings: None,
+            icon: None,
+            last_login_at: None,
+            role: None,
+            description: None,
+            attributes: BTreeMap::new(),
+            memberships: Vec::new(),
+            created_at: at,
+            updated_at: at,
+        }
+    }
+
+    /// A user of a remote system, known there as `remote_id`. His identity here is that id if it is a UUID, else a UUID
+    /// made from it.
+    pub fn remote(remote_id: &str) -> Self {
+        let id = Uuid::parse_str(remote_id).unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, remote_id.as_bytes()));
+        let mut user = Self::new(UserId(id), Serial(0), Timestamp::default());
+        user.remote_id = Some(remote_id.to_owned());
+        user
+    }
+
+    /// The id by which callers name him: the remote system's, or his UUID.
+    pub fn public_id(&self) -> String {
+        self.remote_id.clone().unwrap_or_else(|| self.id.to_string())
+    }
+
+    /// The name to show: the display name, else "first last" of what is there; `None` if there is nothing.
+    pub fn name(&self) -> Option<String> {
+        self.display_name.clone().or_else(|| self.full_name())
+    }
+
+    /// "first last" of what is there; `None` if there is nothing.
+    pub fn full_name(&self) -> Option<String> {
+        let parts: Vec<&str> =
+            [&self.first_name, &self.last_name].into_iter().flatten().map(String::as_str).filter(|part| !part.is_empty()).collect();
+        if parts.is_empty() { None } else { Some(parts.join(" ")) }
+    }
+
+    /// The key by which user names are unique: lower case.
+    pub fn username_key(&self) -> Option<String> {
+        self.username.as_ref().map(|name| name.to_lowercase())
+    }
+
+    /// The key by which mail addresses are found: lower case.
+    pub fn email_key(&self) -> Option<String> {
+        self.email.as_ref().map(|email| email.to_lowercase())
+    }
+}
+
+/// A delta of a user: what to leave, clear and set. The empty patch changes nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UserPatch {
+    /// See [`User::username`].
+    pub username: Patch<String>,
+    /// See [`User::email`].
+    pub email: Patch<String>,
+    /// See [`User::first_name`].
+    pub first_name: Patch<String>,
+    /// See [`User::last_name`].
+    pub last_name: Patch<String>,
+    /// See [`User::display_name`].
+    pub display_name: Patch<String>,
+    /// See [`User::title`].
+    pub title: Patch<String>,
+    /// See [`User::status`].
+    pub status: Patch<Status>,
+    /// See [`User::is_bot`].
+    pub is_bot: Patch<bool>,
+    /// A delta of its own.
+    pub phone: Patch<PhonePatch>,
+    /// A delta of its own.
+    pub settings: Patch<SettingsPatch>,
+    /// The picture with its bytes, replaced as a whole.
+    pub icon: Patch<Icon>,
+    /// See [`User::role`].
+    pub role: Patch<RoleId>,
+    /// Replaced as a whole.
+    pub description: Patch<Map<String, Value>>,
+    /// Per attribute, keyed `dialect:name`.
+    pub attributes: BTreeMap<String, Patch<Value>>,
+    /// Handed to the provider as it is. The directory keeps each member as an attribute [`PASSTHROUGH`]`name`; null
+    /// removes it. A connector merges it into the vendor's request.
+    pub passthrough: Map<String, Value>,
+    /// Deltas of memberships that exist, one per organization at most.
+    pub memberships: Vec<MembershipPatch>,
+}
+
+/// Prefix of the attributes in which the directory keeps passed-through members.
+pub const PASSTHROUGH: &str = "passthrough:";
