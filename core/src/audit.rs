@@ -36,7 +36,11 @@ pub struct Actor {
 impl Actor {
     /// Whoever runs commands on the data folder itself.
     pub fn operator() -> Self {
-        Self { name: "operator".to_owned(), user: None, fingerprint: String::new() }
+        Self {
+            name: "operator".to_owned(),
+            user: None,
+            fingerprint: String::new(),
+        }
     }
 
     /// The principal of a request.
@@ -45,7 +49,11 @@ impl Actor {
             Subject::User(id) => Some(id.to_string()),
             Subject::Service { .. } => None,
         };
-        Self { name: context.principal.name.clone(), user, fingerprint: context.principal.credential.fingerprint.clone() }
+        Self {
+            name: context.principal.name.clone(),
+            user,
+            fingerprint: context.principal.credential.fingerprint.clone(),
+        }
     }
 }
 

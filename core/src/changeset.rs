@@ -106,7 +106,14 @@ pub struct Changeset {
 impl Changeset {
     /// A changeset with nothing in it.
     pub fn new(tenant: TenantId, at: Timestamp) -> Self {
-        Self { tenant, at, deltas: Vec::new(), audit: None, idempotency: None, seen: None }
+        Self {
+            tenant,
+            at,
+            deltas: Vec::new(),
+            audit: None,
+            idempotency: None,
+            seen: None,
+        }
     }
 }
 
@@ -144,5 +151,8 @@ pub fn update(current: Option<&User>, expect: &Expect, patch: &UserPatch, at: Ti
         applied.user.revision = current.revision.next();
         applied.user.updated_at = at.max(current.updated_at);
     }
-    Ok(Update { user: applied.user, changes: applied.changes })
+    Ok(Update {
+        user: applied.user,
+        changes: applied.changes,
+    })
 }

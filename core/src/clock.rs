@@ -14,7 +14,10 @@ pub struct Timestamp(i64);
 impl Timestamp {
     /// The moment that many milliseconds after the Unix epoch, held within the years -9999 to 9999.
     pub fn from_millis(millis: i64) -> Self {
-        Self(millis.clamp(jiff::Timestamp::MIN.as_millisecond(), jiff::Timestamp::MAX.as_millisecond()))
+        Self(millis.clamp(
+            jiff::Timestamp::MIN.as_millisecond(),
+            jiff::Timestamp::MAX.as_millisecond(),
+        ))
     }
 
     /// Milliseconds since the Unix epoch.
@@ -30,7 +33,9 @@ impl Timestamp {
 
     /// Reads an RFC 3339 moment with any offset; `None` if the text is not one. Finer digits are cut off.
     pub fn parse(text: &str) -> Option<Self> {
-        text.parse::<jiff::Timestamp>().ok().map(|moment| Self(moment.as_millisecond()))
+        text.parse::<jiff::Timestamp>()
+            .ok()
+            .map(|moment| Self(moment.as_millisecond()))
     }
 }
 
@@ -63,13 +68,19 @@ mod tests {
 
     #[test]
     fn shows_three_decimals_and_z() {
-        assert_eq!(Timestamp::from_millis(1_646_307_775_089).to_string(), "2022-03-03T11:42:55.089Z");
+        assert_eq!(
+            Timestamp::from_millis(1_646_307_775_089).to_string(),
+            "2022-03-03T11:42:55.089Z"
+        );
         assert_eq!(Timestamp::from_millis(0).to_string(), "1970-01-01T00:00:00.000Z");
     }
 
     #[test]
     fn parses_offsets() {
-        assert_eq!(Timestamp::parse("2021-04-05T13:30:22.000-04:00"), Timestamp::parse("2021-04-05T17:30:22Z"));
+        assert_eq!(
+            Timestamp::parse("2021-04-05T13:30:22.000-04:00"),
+            Timestamp::parse("2021-04-05T17:30:22Z")
+        );
         assert_eq!(Timestamp::parse("yesterday"), None);
     }
 }

@@ -66,12 +66,18 @@ pub struct RemoteFailure {
 impl RemoteFailure {
     /// True if the same call may succeed later.
     pub fn retryable(&self) -> bool {
-        matches!(self.kind, RemoteKind::RateLimited | RemoteKind::Fault | RemoteKind::Unreachable | RemoteKind::Timeout)
+        matches!(
+            self.kind,
+            RemoteKind::RateLimited | RemoteKind::Fault | RemoteKind::Unreachable | RemoteKind::Timeout
+        )
     }
 
     /// True if the vendor may have done what was asked.
     pub fn outcome_unknown(&self) -> bool {
-        matches!(self.kind, RemoteKind::Timeout | RemoteKind::Unreadable | RemoteKind::Fault)
+        matches!(
+            self.kind,
+            RemoteKind::Timeout | RemoteKind::Unreadable | RemoteKind::Fault
+        )
     }
 }
 

@@ -38,7 +38,11 @@ impl Directory {
     ///
     /// Fails with [`Error::NotFound`] if he may not see him, or there is no picture.
     pub async fn icon(&self, context: &Context, key: &UserKey) -> Result<Icon, Error> {
-        let query = GetUser { key: key.clone(), member_of: None, include: Include::default() };
+        let query = GetUser {
+            key: key.clone(),
+            member_of: None,
+            include: Include::default(),
+        };
         let user = self.get_user(context, &query).await?.user;
         let icon = self.store.icon(context.principal.tenant, user.id).await?;
         icon.ok_or(Error::NotFound { what: "icon" })
@@ -56,7 +60,11 @@ impl Directory {
         if !policy::may_ever(principal, action) {
             return Err(forbidden(action));
         }
-        let user = self.store.user(principal.tenant, key).await?.ok_or(Error::NotFound { what: "user" })?;
+        let user = self
+            .store
+            .user(principal.tenant, key)
+            .await?
+            .ok_or(Error::NotFound { what: "user" })?;
         match policy::decide(principal, action, &user) {
             Verdict::Hide => return Err(Error::NotFound { what: "user" }),
             Verdict::Deny => {
@@ -78,7 +86,11 @@ impl Directory {
         let Some(key) = member_of else { return Ok(()) };
         let organization = self.store.organization(context.principal.tenant, key).await?;
         let organization = organization.ok_or(Error::NotFound { what: "organization" })?;
-        if user.memberships.iter().any(|membership| membership.organization == organization.id) {
+        if user
+            .memberships
+            .iter()
+            .any(|membership| membership.organization == organization.id)
+        {
             Ok(())
         } else {
             Err(Error::NotFound { what: "user" })
@@ -103,7 +115,9 @@ impl Directory {
         if context.principal.role.covers(&role) {
             Ok(())
         } else {
-            Err(Error::Forbidden { reason: "the role permits more than your own role does".to_owned() })
+            Err(Error::Forbidden {
+                reason: "the role permits more than your own role does".to_owned(),
+            })
         }
     }
 
@@ -111,7 +125,10 @@ impl Directory {
         for id in membership.groups.value().into_iter().flatten() {
             let group = self.store.group(context.principal.tenant, Key::Id(*id)).await?;
             if group.is_none_or(|group| group.organization != membership.organization) {
-                return Err(Error::invalid("groups", "must name existing groups of the organization"));
+                return Err(Error::invalid(
+                    "groups",
+                    "must name existing groups of the organization",
+                ));
             }
         }
         Ok(())
@@ -125,7 +142,11 @@ impl Directory {
         }
         if include.memberships {
             for membership in &view.user.memberships {
-                view.organizations.extend(self.store.organization(tenant, Key::Id(membership.organization)).await?);
+                view.organizations.extend(
+                    self.store
+                        .organization(tenant, Key::Id(membership.organization))
+                        .await?,
+                );
                 for group in &membership.groups {
                     view.groups.extend(self.store.group(tenant, Key::Id(*group)).await?);
                 }
@@ -138,35 +159,59 @@ impl Directory {
 #[async_trait]
 impl Provider for Directory {
     fn capability(&self) -> Capability {
-        Capability { conditional_update: true, icons: true }
+        Capability {
+            conditional_update: true,
+            icons: true,
+        }
     }
 
     async fn get_user(&self, context: &Context, query: &GetUser) -> Result<UserView, Error> {
-        let (user, _) = self.permitted(context, &query.key, query.member_of, Action::GetUser).await?;
+        let (user, _) = self
+            .permitted(context, &query.key, query.member_of, Action::GetUser)
+            .await?;
         self.view(context, user, query.include).await
     }
 
     async fn update_user(&self, context: &Context, key: &UserKey, update: UpdateUser) -> Result<Updated, Error> {
-        let (user, verdict) = self.permitted(context, key, update.member_of, Action::UpdateUser).await?;
+        let (user, verdict) = self
+            .permitted(context, key, update.member_of, Action::UpdateUser)
+            .await?;
         if verdict == Verdict::AllowProfile {
             check_profile_only(&update.patch)?;
         }
         self.check_references(context, &update.patch).await?;
         let patch = Box::new(update.patch);
         let mut changeset = Changeset::new(context.principal.tenant, context.now);
-        changeset.audit = Some(AuditEntry::of(context, Action::UpdateUser.as_str(), user.id.to_string()));
-        changeset.deltas.push(Delta::UpdateUser { id: user.id, expect: update.expect, patch });
+        changeset.audit = Some(AuditEntry::of(
+            context,
+            Action::UpdateUser.as_str(),
+            user.id.to_string(),
+        ));
+        changeset.deltas.push(Delta::UpdateUser {
+            id: user.id,
+            expect: update.expect,
+            patch,
+        });
         changeset.idempotency = update.idempotency;
         changeset.seen = Some(user);
         let committed = self.store.commit(changeset).await?;
-        let user = committed.user.ok_or_else(|| Error::internal("a user update committed without a user"))?;
+        let user = committed
+            .user
+            .ok_or_else(|| Error::internal("a user update committed without a user"))?;
         let view = Some(self.view(context, user, update.include).await?);
-        Ok(Updated { view, changed: committed.changed, at: committed.at, replayed: committed.replayed })
+        Ok(Updated {
+            view,
+            changed: committed.changed,
+            at: committed.at,
+            replayed: committed.replayed,
+        })
     }
 }
 
 fn forbidden(action: Action) -> Error {
-    Error::Forbidden { reason: format!("your role does not permit {}", action.as_str()) }
+    Error::Forbidden {
+        reason: format!("your role does not permit {}", action.as_str()),
+    }
 }
 
 /// What a user may not change of himself unless his role permits `update_user`: his standing, as opposed to his profile.
@@ -182,7 +227,9 @@ fn check_profile_only(patch: &UserPatch) -> Result<(), Error> {
         ("groups", patch.memberships.is_empty()),
     ];
     match standing.iter().find(|(_, untouched)| !untouched) {
-        Some((field, _)) => Err(Error::Forbidden { reason: format!("you may not change your own {field}") }),
+        Some((field, _)) => Err(Error::Forbidden {
+            reason: format!("you may not change your own {field}"),
+        }),
         None => Ok(()),
     }
 }

@@ -2,12 +2,7 @@
 //!
 //! Every variant's text is fit for the caller to read; what only the log may know sits in [`Error::Internal`].
 
-use crate::{
-    connector::RemoteFailure,
-    id::LinkedAccountId,
-    linked_account::AccountStatus,
-    revision::Revision,
-};
+use crate::{connector::RemoteFailure, id::LinkedAccountId, linked_account::AccountStatus, revision::Revision};
 
 /// A refusal or a failure of a use case.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -92,12 +87,18 @@ pub enum Error {
 impl Error {
     /// A value that breaks a rule.
     pub fn invalid(field: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Invalid { field: field.into(), reason: reason.into() }
+        Self::Invalid {
+            field: field.into(),
+            reason: reason.into(),
+        }
     }
 
     /// A member or value that the provider cannot hold or say.
     pub fn unsupported(field: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Unsupported { field: field.into(), reason: reason.into() }
+        Self::Unsupported {
+            field: field.into(),
+            reason: reason.into(),
+        }
     }
 
     /// A fault of Patchbay itself; `log` goes to the log only.

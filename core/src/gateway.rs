@@ -42,7 +42,12 @@ impl Gateway {
     /// A gateway over a store, reaching remote systems through `connectors`.
     pub fn new(store: Arc<dyn Store>, connectors: Arc<dyn Connectors>, entropy: Arc<dyn Entropy>) -> Self {
         let directory = Arc::new(Directory::new(store.clone()));
-        Self { store, connectors, entropy, directory }
+        Self {
+            store,
+            connectors,
+            entropy,
+            directory,
+        }
     }
 
     /// Reads one user of a linked account; `None` is the embedded directory.
@@ -85,23 +90,29 @@ impl Gateway {
         self.directory.icon(context, key).await
     }
 
-    async fn provider(
-        &self,
-        context: &Context,
-        account: Option<&LinkedAccountId>,
-    ) -> Result<Arc<dyn Provider>, Error> {
-        let Some(id) = account else { return Ok(self.directory.clone()) };
+    async fn provider(&self, context: &Context, account: Option<&LinkedAccountId>) -> Result<Arc<dyn Provider>, Error> {
+        let Some(id) = account else {
+            return Ok(self.directory.clone());
+        };
         let account = self.store.linked_account(context.principal.tenant, id).await?;
         let account = account.ok_or(Error::NotFound { what: "linked account" })?;
         if account.status != AccountStatus::Active {
-            return Err(Error::AccountOff { id: account.id, status: account.status });
+            return Err(Error::AccountOff {
+                id: account.id,
+                status: account.status,
+            });
         }
         if account.remote.is_none() {
             return Ok(self.directory.clone());
         }
         let connector = self.connectors.connect(&account)?;
         let ledger_id = LedgerId(self.entropy.uuid());
-        Ok(Arc::new(Remote::new(account.id, connector, self.store.clone(), ledger_id)))
+        Ok(Arc::new(Remote::new(
+            account.id,
+            connector,
+            self.store.clone(),
+            ledger_id,
+        )))
     }
 
     /// Writes the audit entry of a write that was not done. Overload and faults of our own are for the log: they say

@@ -60,7 +60,11 @@ impl Icon {
 
     /// What the user's record keeps of it.
     pub fn reference(&self) -> IconRef {
-        IconRef { media: self.media, size: self.bytes.len() as u64, digest: hex::encode(self.digest) }
+        IconRef {
+            media: self.media,
+            size: self.bytes.len() as u64,
+            digest: hex::encode(self.digest),
+        }
     }
 }
 

@@ -56,13 +56,19 @@ pub struct Statement {
 impl Statement {
     /// Permits everything.
     pub fn everything() -> Self {
-        Self { effect: Effect::Deny, actions: None }
+        Self {
+            effect: Effect::Deny,
+            actions: None,
+        }
     }
 
     /// Permits just these.
     pub fn only(actions: &[Action]) -> Self {
         let names = actions.iter().map(|action| action.as_str().to_owned()).collect();
-        Self { effect: Effect::Allow, actions: Some(names) }
+        Self {
+            effect: Effect::Allow,
+            actions: Some(names),
+        }
     }
 
     /// True if the statement permits the action on what is within reach.
@@ -145,9 +151,10 @@ pub fn decide(principal: &Principal, action: Action, target: &User) -> Verdict {
     let in_reach = himself
         || match principal.role.reach {
             Reach::Tenant => true,
-            Reach::Organization => {
-                target.memberships.iter().any(|membership| principal.organizations.contains(&membership.organization))
-            }
+            Reach::Organization => target
+                .memberships
+                .iter()
+                .any(|membership| principal.organizations.contains(&membership.organization)),
         };
     if !in_reach {
         return Verdict::Hide;
@@ -158,5 +165,9 @@ pub fn decide(principal: &Principal, action: Action, target: &User) -> Verdict {
     if action == Action::UpdateUser && himself && statement.permits_own_update() {
         return Verdict::AllowProfile;
     }
-    if himself || statement.permits(Action::GetUser) { Verdict::Deny } else { Verdict::Hide }
+    if himself || statement.permits(Action::GetUser) {
+        Verdict::Deny
+    } else {
+        Verdict::Hide
+    }
 }

@@ -55,7 +55,12 @@ pub struct UserView {
 impl UserView {
     /// A view with nothing but the user.
     pub fn bare(user: Arc<User>) -> Self {
-        Self { user, role: None, organizations: Vec::new(), groups: Vec::new() }
+        Self {
+            user,
+            role: None,
+            organizations: Vec::new(),
+            groups: Vec::new(),
+        }
     }
 }
 

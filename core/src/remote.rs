@@ -72,7 +72,12 @@ impl Remote {
         store: Arc<dyn Store>,
         ledger_id: LedgerId,
     ) -> Self {
-        Self { account, connector, store, ledger_id }
+        Self {
+            account,
+            connector,
+            store,
+            ledger_id,
+        }
     }
 
     /// Sends the write and settles a lost answer by reading back.
@@ -101,7 +106,9 @@ impl Remote {
         entry: &LedgerEntry,
         idempotency: Option<&Idempotency>,
     ) -> Result<Committed, Error> {
-        self.store.commit(self.changeset(context, entry.clone(), step(idempotency, IdempotencyRecord::Begin))).await
+        self.store
+            .commit(self.changeset(context, entry.clone(), step(idempotency, IdempotencyRecord::Begin)))
+            .await
     }
 
     /// Records the outcome: in the ledger, under the idempotency key, and if it was done in the audit log. Refusals and
@@ -116,7 +123,9 @@ impl Remote {
     ) -> Result<(), Error> {
         let (state, record) = match outcome {
             Ok(_) => (LedgerState::Done, Some(IdempotencyRecord::Finish)),
-            Err(Error::Remote(failure)) if failure.outcome_unknown() => (LedgerState::Unknown(failure.to_string()), None),
+            Err(Error::Remote(failure)) if failure.outcome_unknown() => {
+                (LedgerState::Unknown(failure.to_string()), None)
+            }
             Err(error) => (LedgerState::Failed(error.to_string()), Some(IdempotencyRecord::Forget)),
         };
         entry.state = state;
@@ -136,7 +145,9 @@ impl Remote {
         match expect {
             Expect::Any | Expect::Present => Ok(None),
             Expect::Exactly(revision) if self.connector.capability().conditional_update => Ok(Some(*revision)),
-            _ => Err(Error::NotImplemented { operation: "this precondition".to_owned() }),
+            _ => Err(Error::NotImplemented {
+                operation: "this precondition".to_owned(),
+            }),
         }
     }
 }
@@ -158,7 +169,12 @@ impl Provider for Remote {
         let id = remote_id(key)?;
         let if_match = self.if_match(&update.expect)?;
         // The bounds of the domain hold outward too, and the changes name the members for the ledger.
-        let fields = User::remote(&id).apply(&update.patch)?.changes.into_iter().map(|change| change.field).collect();
+        let fields = User::remote(&id)
+            .apply(&update.patch)?
+            .changes
+            .into_iter()
+            .map(|change| change.field)
+            .collect();
         let entry = LedgerEntry {
             id: self.ledger_id,
             account: self.account.clone(),
@@ -170,17 +186,37 @@ impl Provider for Remote {
         };
         let begun = self.begin(context, &entry, update.idempotency.as_ref()).await?;
         if begun.replayed {
-            return Ok(Updated { view: begun.user.map(UserView::bare), changed: false, at: begun.at, replayed: true });
+            return Ok(Updated {
+                view: begun.user.map(UserView::bare),
+                changed: false,
+                at: begun.at,
+                replayed: true,
+            });
         }
-        let outcome = self.send(RemoteUpdate { id: &id, patch: &update.patch, if_match }).await;
-        self.finish(context, entry, update.idempotency.as_ref(), &outcome, &update.patch).await?;
+        let outcome = self
+            .send(RemoteUpdate {
+                id: &id,
+                patch: &update.patch,
+                if_match,
+            })
+            .await;
+        self.finish(context, entry, update.idempotency.as_ref(), &outcome, &update.patch)
+            .await?;
         let view = outcome?.map(|user| UserView::bare(Arc::new(user)));
-        Ok(Updated { view, changed: true, at: context.now, replayed: false })
+        Ok(Updated {
+            view,
+            changed: true,
+            at: context.now,
+            replayed: false,
+        })
     }
 }
 
 fn step(idempotency: Option<&Idempotency>, record: IdempotencyRecord) -> Option<Idempotency> {
-    idempotency.map(|idempotency| Idempotency { record, ..idempotency.clone() })
+    idempotency.map(|idempotency| Idempotency {
+        record,
+        ..idempotency.clone()
+    })
 }
 
 /// Remote users are known only to their own system, so only a role that reaches the whole tenant may touch them.
@@ -189,7 +225,9 @@ fn check(context: &Context, action: Action) -> Result<(), Error> {
     if role.reach == Reach::Tenant && role.statement.permits(action) {
         Ok(())
     } else {
-        Err(Error::Forbidden { reason: format!("your role does not permit {} in linked accounts", action.as_str()) })
+        Err(Error::Forbidden {
+            reason: format!("your role does not permit {} in linked accounts", action.as_str()),
+        })
     }
 }
 
@@ -197,8 +235,8 @@ fn remote_id(key: &UserKey) -> Result<String, Error> {
     match key {
         UserKey::Opaque(id) => Ok(id.clone()),
         UserKey::Id(id) => Ok(id.to_string()),
-        UserKey::Serial(_) | UserKey::Email(_) => {
-            Err(Error::NotImplemented { operation: "looking a user up by this kind of id".to_owned() })
-        }
+        UserKey::Serial(_) | UserKey::Email(_) => Err(Error::NotImplemented {
+            operation: "looking a user up by this kind of id".to_owned(),
+        }),
     }
 }

@@ -59,6 +59,10 @@ impl Expect {
             Self::OneOf(revisions) => current.is_some_and(|now| revisions.contains(&now)),
             Self::NoneOf(revisions) => !current.is_some_and(|now| revisions.contains(&now)),
         };
-        if holds { Ok(()) } else { Err(Error::Precondition { current }) }
+        if holds {
+            Ok(())
+        } else {
+            Err(Error::Precondition { current })
+        }
     }
 }

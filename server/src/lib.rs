@@ -1,0 +1,15 @@
+//! Patchbay: an identity gateway and user directory in one binary.
+//!
+//! `main` → `cli` → [`app`] (wiring) → [`pipeline`] (every layer and mount) → [`authenticate`] → `dialects/<d>/facade` → the gateway in
+//! `patchbay-core` → [`store`] or [`outbound`].
+
+pub mod app;
+pub mod authenticate;
+pub mod dialects;
+pub mod extract;
+pub mod failure;
+pub mod outbound;
+pub mod pipeline;
+pub mod store;
+pub mod telemetry;
+pub mod walkthrough;

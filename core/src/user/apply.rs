@@ -69,7 +69,10 @@ impl User {
         for membership in memberships {
             changes.membership(&mut user.memberships, membership)?;
         }
-        Ok(Applied { user, changes: changes.0 })
+        Ok(Applied {
+            user,
+            changes: changes.0,
+        })
     }
 }
 
@@ -79,11 +82,20 @@ struct Changes(Vec<FieldChange>);
 
 impl Changes {
     /// Sets one member and notes it if it differs.
-    fn set<T: PartialEq + Serialize>(&mut self, field: &str, slot: &mut Option<T>, after: Option<T>) -> Result<(), Error> {
+    fn set<T: PartialEq + Serialize>(
+        &mut self,
+        field: &str,
+        slot: &mut Option<T>,
+        after: Option<T>,
+    ) -> Result<(), Error> {
         if *slot != after {
             let before = shown(slot.as_ref())?;
             *slot = after;
-            self.0.push(FieldChange { field: field.to_owned(), before, after: shown(slot.as_ref())? });
+            self.0.push(FieldChange {
+                field: field.to_owned(),
+                before,
+                after: shown(slot.as_ref())?,
+            });
         }
         Ok(())
     }
@@ -100,28 +112,67 @@ impl Changes {
             Patch::Null => self.set(field, slot, None),
             Patch::Value(value) => {
                 check(field, value)?;
-                if slot.as_ref() == Some(value) { Ok(()) } else { self.set(field, slot, Some(value.clone())) }
+                if slot.as_ref() == Some(value) {
+                    Ok(())
+                } else {
+                    self.set(field, slot, Some(value.clone()))
+                }
             }
         }
     }
 
     fn phone(&mut self, slot: &mut Option<Phone>, patch: &Patch<PhonePatch>) -> Result<(), Error> {
-        let Patch::Value(PhonePatch { prefix, number }) = patch else { return self.clear("phone", slot, patch) };
+        let Patch::Value(PhonePatch { prefix, number }) = patch else {
+            return self.clear("phone", slot, patch);
+        };
         let mut phone = slot.clone().unwrap_or_default();
-        self.text("phone.prefix", &mut phone.prefix, prefix, |field, value| limits::bounded(field, value, 10))?;
-        self.text("phone.number", &mut phone.number, number, |field, value| limits::bounded(field, value, 15))?;
+        self.text("phone.prefix", &mut phone.prefix, prefix, |field, value| {
+            limits::bounded(field, value, 10)
+        })?;
+        self.text("phone.number", &mut phone.number, number, |field, value| {
+            limits::bounded(field, value, 15)
+        })?;
         *slot = Some(phone).filter(|phone| *phone != Phone::default());
         Ok(())
     }
 
     fn settings(&mut self, slot: &mut Option<Settings>, patch: &Patch<SettingsPatch>) -> Result<(), Error> {
-        let Patch::Value(patch) = patch else { return self.clear("settings", slot, patch) };
-        let SettingsPatch { culture_code, language_code, date_format, time_format, time_zone, number_format } = patch;
+        let Patch::Value(patch) = patch else {
+            return self.clear("settings", slot, patch);
+        };
+        let SettingsPatch {
+            culture_code,
+            language_code,
+            date_format,
+            time_format,
+            time_zone,
+            number_format,
+        } = patch;
         let mut settings = slot.clone().unwrap_or_default();
-        self.text("settings.culture_code", &mut settings.culture_code, culture_code, limits::text)?;
-        self.text("settings.language_code", &mut settings.language_code, language_code, limits::text)?;
-        self.text("settings.date_format", &mut settings.date_format, date_format, limits::text)?;
-        self.text("settings.time_format", &mut settings.time_format, time_format, limits::text)?;
+        self.text(
+            "settings.culture_code",
+            &mut settings.culture_code,
+            culture_code,
+            limits::text,
+        )?;
+        self.text(
+            "settings.language_code",
+            &mut settings.language_code,
+            language_code,
+            limits::text,
+        )?;
+        self.text(
+            "settings.date_format",
+            &mut settings.date_format,
+            date_format,
+            limits::text,
+        )?;
+        self.text(
+            "settings.time_format",
+            &mut settings.time_format,
+            time_format,
+            limits::text,
+        )?;
         self.text("settings.time_zone", &mut settings.time_zone, time_zone, limits::text)?;
         self.number_format(&mut settings.number_format, number_format)?;
         *slot = Some(settings).filter(|settings| *settings != Settings::default());
@@ -133,8 +184,13 @@ impl Changes {
         slot: &mut Option<NumberFormat>,
         patch: &Patch<NumberFormatPatch>,
     ) -> Result<(), Error> {
-        let Patch::Value(patch) = patch else { return self.clear("settings.number_format", slot, patch) };
-        let NumberFormatPatch { decimal_separator, group_separator } = patch;
+        let Patch::Value(patch) = patch else {
+            return self.clear("settings.number_format", slot, patch);
+        };
+        let NumberFormatPatch {
+            decimal_separator,
+            group_separator,
+        } = patch;
         let mut format = slot.clone().unwrap_or_default();
         let decimal = "settings.number_format.decimal_separator";
         self.text(decimal, &mut format.decimal_separator, decimal_separator, limits::text)?;
@@ -151,7 +207,11 @@ impl Changes {
         slot: &mut Option<T>,
         patch: &Patch<P>,
     ) -> Result<(), Error> {
-        if matches!(patch, Patch::Null) { self.set(field, slot, None) } else { Ok(()) }
+        if matches!(patch, Patch::Null) {
+            self.set(field, slot, None)
+        } else {
+            Ok(())
+        }
     }
 
     fn description(
@@ -181,10 +241,17 @@ impl Changes {
             self.attribute(slot, name.clone(), value.value())?;
         }
         for (name, value) in passthrough {
-            self.attribute(slot, format!("{PASSTHROUGH}{name}"), Some(value).filter(|value| !value.is_null()))?;
+            self.attribute(
+                slot,
+                format!("{PASSTHROUGH}{name}"),
+                Some(value).filter(|value| !value.is_null()),
+            )?;
         }
         if slot.len() > MAX_ATTRIBUTES {
-            return Err(Error::invalid("attributes", format!("must be at most {MAX_ATTRIBUTES}")));
+            return Err(Error::invalid(
+                "attributes",
+                format!("must be at most {MAX_ATTRIBUTES}"),
+            ));
         }
         limits::free("attributes", slot.iter())
     }
@@ -200,7 +267,11 @@ impl Changes {
         let before = slot.get(&name);
         if before != after {
             let (before, now) = (before.cloned().unwrap_or_default(), after.cloned().unwrap_or_default());
-            self.0.push(FieldChange { field, before, after: now });
+            self.0.push(FieldChange {
+                field,
+                before,
+                after: now,
+            });
             match after {
                 Some(value) => slot.insert(name, value.clone()),
                 None => slot.remove(&name),
@@ -210,8 +281,14 @@ impl Changes {
     }
 
     fn membership(&mut self, slot: &mut [Membership], patch: &MembershipPatch) -> Result<(), Error> {
-        let MembershipPatch { organization, groups, invitation_notes } = patch;
-        let place = slot.iter_mut().find(|membership| membership.organization == *organization);
+        let MembershipPatch {
+            organization,
+            groups,
+            invitation_notes,
+        } = patch;
+        let place = slot
+            .iter_mut()
+            .find(|membership| membership.organization == *organization);
         let place = place.ok_or(Error::NotFound { what: "membership" })?;
         if !groups.is_absent() {
             let Some(groups) = groups.value().filter(|groups| !groups.is_empty()) else {

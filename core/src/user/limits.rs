@@ -45,7 +45,9 @@ pub(super) fn username(field: &str, value: &str) -> Result<(), Error> {
 /// Checks a mail address loosely: `local@domain` without spaces. Only sending a mail proves more.
 pub(super) fn email(field: &str, value: &str) -> Result<(), Error> {
     bounded(field, value, MAX_EMAIL)?;
-    let shaped = value.rsplit_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
+    let shaped = value
+        .rsplit_once('@')
+        .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
     if shaped && !value.chars().any(char::is_whitespace) {
         Ok(())
     } else {
@@ -65,7 +67,10 @@ pub(super) fn attribute_name(field: &str, name: &str) -> Result<(), Error> {
 pub(super) fn free<'a>(field: &str, members: impl Iterator<Item = (&'a String, &'a Value)>) -> Result<(), Error> {
     let bytes: usize = members.map(|(name, value)| name.len() + 4 + weight(value)).sum();
     if bytes > MAX_FREE_BYTES {
-        return Err(Error::invalid(field, format!("must take at most {MAX_FREE_BYTES} bytes")));
+        return Err(Error::invalid(
+            field,
+            format!("must take at most {MAX_FREE_BYTES} bytes"),
+        ));
     }
     Ok(())
 }
@@ -76,6 +81,11 @@ fn weight(value: &Value) -> usize {
         Value::Number(number) => number.as_str().len() + 1,
         Value::String(text) => text.len() + 3,
         Value::Array(items) => 2 + items.iter().map(weight).sum::<usize>(),
-        Value::Object(members) => 2 + members.iter().map(|(name, value)| name.len() + 4 + weight(value)).sum::<usize>(),
+        Value::Object(members) => {
+            2 + members
+                .iter()
+                .map(|(name, value)| name.len() + 4 + weight(value))
+                .sum::<usize>()
+        }
     }
 }

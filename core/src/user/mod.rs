@@ -153,7 +153,8 @@ impl User {
     /// A user of a remote system, known there as `remote_id`. His identity here is that id if it is a UUID, else a UUID
     /// made from it.
     pub fn remote(remote_id: &str) -> Self {
-        let id = Uuid::parse_str(remote_id).unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, remote_id.as_bytes()));
+        let id =
+            Uuid::parse_str(remote_id).unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, remote_id.as_bytes()));
         let mut user = Self::new(UserId(id), Serial(0), Timestamp::default());
         user.remote_id = Some(remote_id.to_owned());
         user
@@ -171,8 +172,12 @@ impl User {
 
     /// "first last" of what is there; `None` if there is nothing.
     pub fn full_name(&self) -> Option<String> {
-        let parts: Vec<&str> =
-            [&self.first_name, &self.last_name].into_iter().flatten().map(String::as_str).filter(|part| !part.is_empty()).collect();
+        let parts: Vec<&str> = [&self.first_name, &self.last_name]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .filter(|part| !part.is_empty())
+            .collect();
         if parts.is_empty() { None } else { Some(parts.join(" ")) }
     }
 

@@ -1,0 +1,126 @@
+//! From the key that a caller shows to the principal that acts.
+//!
+//! The dialect finds the key in its own header form; here it is hashed and looked up. Keys are random and at least 128
+//! bits long, the look-up goes by a hash, and the full hash is compared in constant time, so the time taken tells
+//! nothing about any stored key.
+
+use std::sync::Arc;
+
+use axum::{extract::FromRequestParts, http::request::Parts};
+use patchbay_core::{
+    clock::Timestamp,
+    credential::{CredentialHash, Subject},
+    error::Error,
+    id::RoleId,
+    policy::{Reach, Statement},
+    principal::{Context, Principal},
+    role::Role,
+    store::{Holder, Store},
+    user::Status,
+};
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+use crate::{
+    app::App,
+    dialects::Dialect,
+    failure::{Failure, Kind},
+    pipeline::RequestId,
+};
+
+/// Makes principals of keys.
+#[derive(Clone)]
+pub struct Authenticator {
+    store: Arc<dyn Store>,
+}
+
+impl Authenticator {
+    /// An authenticator over the store that keeps the credentials.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+
+    /// The principal that holds a key.
+    ///
+    /// Fails with [`Kind::Unauthenticated`] for a key that is unknown or expired, or whose user is disabled, blocked or
+    /// gone; the caller is told the same in all cases.
+    pub async fn principal(&self, secret: &str, now: Timestamp) -> Result<Principal, Failure> {
+        let hash = CredentialHash::of(secret);
+        let holder = self.store.holder(&hash).await?.ok_or_else(refused)?;
+        let same = bool::from(holder.credential.hash.0.ct_eq(&hash.0));
+        if !same || holder.credential.expired(now) {
+            return Err(refused());
+        }
+        principal(holder)
+    }
+}
+
+fn principal(holder: Holder) -> Result<Principal, Failure> {
+    let Holder { credential, role, user } = holder;
+    let (name, organizations) = match (&credential.subject, user) {
+        (Subject::Service { name, organization, .. }, _) => (name.clone(), organization.iter().copied().collect()),
+        (Subject::User(_), Some(user)) if !matches!(user.status, Some(Status::Disabled | Status::Blocked)) => {
+            let organizations = user
+                .memberships
+                .iter()
+                .map(|membership| membership.organization)
+                .collect();
+            (
+                user.name().or_else(|| user.username.clone()).unwrap_or_default(),
+                organizations,
+            )
+        }
+        (Subject::User(_), _) => return Err(refused()),
+    };
+    let role = role.unwrap_or_else(|| no_role(&credential));
+    Ok(Principal {
+        tenant: credential.tenant,
+        credential,
+        name,
+        role,
+        organizations,
+    })
+}
+
+/// What holds for a user without a role: nothing is permitted.
+fn no_role(credential: &patchbay_core::credential::Credential) -> Role {
+    Role {
+        id: RoleId(Uuid::nil()),
+        tenant: credential.tenant,
+        name: "no role".to_owned(),
+        statement: Statement::only(&[]),
+        reach: Reach::Organization,
+        created_at: credential.created_at,
+        updated_at: credential.created_at,
+    }
+}
+
+fn refused() -> Failure {
+    Failure::new(Kind::Unauthenticated, "the credentials are missing or not valid")
+}
+
+/// The caller of a request: extracting it authenticates him in the header form of the dialect that was called.
+pub struct Caller(pub Context);
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        let dialect = parts.extensions.get::<&'static dyn Dialect>().copied();
+        let dialect = dialect.ok_or_else(|| Error::internal("a dialect's route was reached outside its mounts"))?;
+        let secret = dialect.credential(&parts.headers).ok_or_else(refused)?;
+        let now = app.clock.now();
+        let principal = app.authenticator.principal(&secret, now).await?;
+        let request_id = parts
+            .extensions
+            .get::<RequestId>()
+            .map(|id| id.0.to_string())
+            .unwrap_or_default();
+        Ok(Self(Context {
+            principal: Arc::new(principal),
+            request_id,
+            dialect: dialect.name(),
+            now,
+        }))
+    }
+}

@@ -1,0 +1,270 @@
+//! What handlers read from a request besides the caller: bounded bodies, preconditions, idempotency keys.
+
+use axum::{
+    extract::{FromRequest, FromRequestParts, Request},
+    http::request::Parts,
+};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use http::{HeaderMap, HeaderName, header};
+use patchbay_core::{
+    changeset::{Idempotency, IdempotencyRecord},
+    principal::Context,
+    revision::{Expect, Revision},
+};
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    app::App,
+    dialects::Dialect,
+    failure::{Failure, Kind},
+};
+
+/// The whole body, no larger than the called dialect's bound. An empty body is empty bytes.
+pub struct Body(pub Bytes);
+
+impl FromRequest<App> for Body {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
+        let dialect = request.extensions().get::<&'static dyn Dialect>().copied();
+        let limit = dialect.map_or(app.config.max_body_bytes, |dialect| dialect.body_limit(app));
+        let announced = content_length(request.headers()).unwrap_or_default();
+        if announced > limit as u64 {
+            return Err(too_large(limit));
+        }
+        let mut stream = request.into_body().into_data_stream();
+        let mut body = BytesMut::new();
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(|error| broken_body(&error))?;
+            if body.len() + chunk.len() > limit {
+                return Err(too_large(limit));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Self(body.freeze()))
+    }
+}
+
+/// The refusal of a body over a bound.
+pub fn too_large(limit: usize) -> Failure {
+    Failure::new(Kind::TooLarge, format!("the request body is larger than {limit} bytes"))
+}
+
+/// The refusal of a body that ended early or was badly framed.
+pub fn broken_body(error: &dyn std::error::Error) -> Failure {
+    Failure {
+        log: Some(error.to_string()),
+        ..Failure::new(Kind::NotJson, "the request body did not arrive whole")
+    }
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Decodes a JSON body.
+///
+/// Fails with [`Kind::BadEncoding`] if it is not UTF-8, [`Kind::NotJson`] if it is not JSON, and [`Kind::Schema`], naming
+/// the member by its path, if it is JSON of another shape.
+pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+    let text = std::str::from_utf8(body)
+        .map_err(|_| Failure::new(Kind::BadEncoding, "the request body contains invalid characters"))?;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        match error.inner().classify() {
+            serde_json::error::Category::Data => schema(&path, error.inner()),
+            _ => not_json(error.inner()),
+        }
+    })?;
+    deserializer.end().map_err(|error| not_json(&error))?;
+    Ok(value)
+}
+
+/// The refusal of a body that is not JSON.
+pub fn not_json(error: &serde_json::Error) -> Failure {
+    Failure::new(Kind::NotJson, format!("the request body is not valid JSON: {error}"))
+}
+
+/// The refusal of a member whose JSON has the wrong shape.
+pub fn schema(path: &str, error: &serde_json::Error) -> Failure {
+    let text = error.to_string();
+    let what = text.split(" at line ").next().unwrap_or(&text).to_owned();
+    if path.is_empty() || path == "." {
+        Failure::new(Kind::Schema, format!("the request body is not as expected: {what}"))
+    } else {
+        Failure::about(Kind::Schema, path, format!("is not as expected: {what}"))
+    }
+}
+
+/// The conditions and the idempotency key that a write carries.
+pub struct Conditions {
+    /// What must hold of the record (`If-Match`, `If-None-Match`).
+    pub expect: Expect,
+    key: Option<String>,
+    target: String,
+}
+
+static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const MAX_KEY: usize = 255;
+
+impl FromRequestParts<App> for Conditions {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Failure> {
+        let key = single(&parts.headers, &IDEMPOTENCY_KEY)?;
+        if key.as_ref().is_some_and(|key| key.is_empty() || key.len() > MAX_KEY) {
+            let reason = format!("must have 1 to {MAX_KEY} characters");
+            return Err(Failure::about(Kind::BadParameter, "Idempotency-Key", reason));
+        }
+        let conditions: Vec<&[u8]> = [header::IF_MATCH, header::IF_NONE_MATCH]
+            .iter()
+            .filter_map(|name| parts.headers.get(name))
+            .map(|value| value.as_bytes())
+            .collect();
+        let target = format!(
+            "{} {} {}",
+            parts.method,
+            parts.uri.path(),
+            hex::encode(conditions.concat())
+        );
+        Ok(Self {
+            expect: expect(&parts.headers)?,
+            key,
+            target,
+        })
+    }
+}
+
+impl Conditions {
+    /// What makes a repeat of this request recognisable, if the caller sent a key. `body` is what the caller said,
+    /// free of incidentals such as a multipart boundary.
+    pub fn idempotency(&self, context: &Context, body: &[&[u8]]) -> Option<Idempotency> {
+        let key = self.key.as_ref()?;
+        let mut digest = Sha256::new_with_prefix(self.target.as_bytes());
+        for part in body {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        Some(Idempotency {
+            key: format!("{}/{key}", context.principal.credential.id),
+            fingerprint: digest.finalize().into(),
+            record: IdempotencyRecord::Finish,
+        })
+    }
+}
+
+/// The one value of a header that may be sent at most once; `None` if it was not sent.
+pub fn single(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, Failure> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Failure::about(
+            Kind::BadParameter,
+            name.as_str(),
+            "must be sent only once",
+        ));
+    }
+    let text = value
+        .to_str()
+        .map_err(|_| Failure::about(Kind::BadParameter, name.as_str(), "must be printable ASCII"))?;
+    Ok(Some(text.trim().to_owned()))
+}
+
+/// What `If-Match` and `If-None-Match` require of a write.
+///
+/// Weak tags never match a write (RFC 9110, 13.1.1). Fails with [`Kind::BadParameter`] if a header is malformed or both are
+/// sent.
+fn expect(headers: &HeaderMap) -> Result<Expect, Failure> {
+    let required = tags(headers, &header::IF_MATCH)?;
+    let excluded = tags(headers, &header::IF_NONE_MATCH)?;
+    match (required, excluded) {
+        (None, None) => Ok(Expect::Any),
+        (Some(Tags::Star), None) => Ok(Expect::Present),
+        (Some(Tags::List(tags)), None) => Ok(match strong(&tags).as_slice() {
+            [one] => Expect::Exactly(*one),
+            many => Expect::OneOf(many.to_vec()),
+        }),
+        (None, Some(Tags::Star)) => Ok(Expect::Missing),
+        (None, Some(Tags::List(tags))) => Ok(Expect::NoneOf(tags.iter().filter_map(Tag::revision).collect())),
+        (Some(_), Some(_)) => Err(Failure::about(
+            Kind::BadParameter,
+            "If-Match",
+            "and If-None-Match must not be sent together",
+        )),
+    }
+}
+
+/// True if `If-None-Match` of a read names this revision, so that "not modified" is the answer. Weak comparison.
+pub fn not_modified(headers: &HeaderMap, revision: Revision) -> Result<bool, Failure> {
+    Ok(match tags(headers, &header::IF_NONE_MATCH)? {
+        None => false,
+        Some(Tags::Star) => true,
+        Some(Tags::List(tags)) => tags.iter().any(|tag| tag.revision() == Some(revision)),
+    })
+}
+
+/// A revision as a strong entity tag.
+pub fn etag(revision: Revision) -> String {
+    format!("\"{revision}\"")
+}
+
+enum Tags {
+    Star,
+    List(Vec<Tag>),
+}
+
+struct Tag {
+    weak: bool,
+    text: String,
+}
+
+impl Tag {
+    fn revision(&self) -> Option<Revision> {
+        self.text.parse().ok().map(Revision)
+    }
+}
+
+fn strong(tags: &[Tag]) -> Vec<Revision> {
+    tags.iter().filter(|tag| !tag.weak).filter_map(Tag::revision).collect()
+}
+
+fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Failure> {
+    let values: Vec<&str> = headers
+        .get_all(name)
+        .iter()
+        .map(|value| value.to_str().unwrap_or("\u{0}"))
+        .collect();
+    if values.is_empty() {
+        return Ok(None);
+    }
+    let text = values.join(",");
+    if text.trim() == "*" {
+        return Ok(Some(Tags::Star));
+    }
+    let list: Option<Vec<Tag>> = text
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(tag)
+        .collect();
+    match list {
+        Some(list) if !list.is_empty() => Ok(Some(Tags::List(list))),
+        _ => Err(Failure::about(
+            Kind::BadParameter,
+            name.as_str(),
+            "must be * or a list of quoted entity tags",
+        )),
+    }
+}
+
+fn tag(text: &str) -> Option<Tag> {
+    let (weak, quoted) = text.strip_prefix("W/").map_or((false, text), |rest| (true, rest));
+    let inner = quoted.strip_prefix('"')?.strip_suffix('"')?;
+    (!inner.contains('"') && !inner.contains('\u{0}')).then(|| Tag {
+        weak,
+        text: inner.to_owned(),
+    })
+}

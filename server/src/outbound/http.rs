@@ -1,0 +1,298 @@
+//! The one client that calls remote systems: bounded in time and size, no redirects, no addresses it may not call.
+//!
+//! Failures are classified here, where they are seen. Nothing is sent twice: whether a repeat is safe is for the ledger
+//! to know.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::StreamExt;
+use http::{HeaderMap, StatusCode};
+use patchbay_core::{
+    connector::{RemoteFailure, RemoteKind},
+    error::Error,
+};
+use reqwest::{
+    RequestBuilder, Url,
+    dns::{Addrs, Name, Resolve, Resolving},
+    redirect,
+};
+use secrecy::SecretString;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Bounds of outward calls.
+#[derive(Clone, Copy, Debug)]
+pub struct OutboundConfig {
+    /// The longest that one call may take, answer included.
+    pub timeout: Duration,
+    /// Whether loopback, private and link-local addresses may be called.
+    pub allow_private: bool,
+}
+
+/// The most bytes of an answer that are read.
+const MAX_ANSWER: usize = 4 * 1024 * 1024;
+/// The most characters of an answer that is not JSON that are shown on.
+const MAX_SHOWN: usize = 2_000;
+
+/// The client. Cheap to clone; connections are kept and shared.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    allow_private: bool,
+}
+
+/// Where and as whom to call.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Scheme, host and path prefix, without a trailing slash.
+    pub base_url: String,
+    /// What the remote system knows us by.
+    pub secret: SecretString,
+    /// What else the dialect needs.
+    pub settings: BTreeMap<String, String>,
+    /// The client to call with.
+    pub client: Client,
+}
+
+/// A remote system's answer with a status of 200 to 299.
+#[derive(Debug)]
+pub struct Answer {
+    /// The URL called.
+    pub url: String,
+    /// Status.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// Body, whole.
+    pub body: Vec<u8>,
+}
+
+impl Client {
+    /// A client with these bounds.
+    ///
+    /// Fails if the TLS roots of the system cannot be loaded.
+    pub fn new(config: OutboundConfig) -> Result<Self, Error> {
+        let mut builder = reqwest::Client::builder()
+            .timeout(config.timeout)
+            .connect_timeout(config.timeout.min(Duration::from_secs(10)))
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .user_agent(concat!("patchbay/", env!("CARGO_PKG_VERSION")));
+        if !config.allow_private {
+            builder = builder.dns_resolver(Arc::new(PublicOnly));
+        }
+        let http = builder.build().map_err(Error::internal)?;
+        Ok(Self {
+            http,
+            allow_private: config.allow_private,
+        })
+    }
+
+    /// A request to build on. Fails with [`RemoteKind::Blocked`] if the URL names an address that may not be called.
+    pub fn request(&self, method: http::Method, url: &str) -> Result<RequestBuilder, Error> {
+        let parsed = Url::parse(url).map_err(|error| failure(RemoteKind::Blocked, url, error))?;
+        if !self.allow_private && !public_host(&parsed) {
+            return Err(failure(
+                RemoteKind::Blocked,
+                url,
+                "the address is private; see outbound.allow_private",
+            ));
+        }
+        Ok(self.http.request(method, parsed))
+    }
+
+    /// Sends a request and reads the answer.
+    ///
+    /// Fails with [`Error::Remote`] if there is none, or its status is not 200 to 299.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Answer, Error> {
+        let (client, request) = request.build_split();
+        let request = request.map_err(|error| failure(RemoteKind::Blocked, "", error))?;
+        let url = request.url().to_string();
+        let response = client
+            .execute(request)
+            .await
+            .map_err(|error| unanswered(&url, &error))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = read(response).await.map_err(|error| unanswered(&url, &error))?;
+        let answer = Answer {
+            url,
+            status,
+            headers,
+            body,
+        };
+        if status.is_success() {
+            Ok(answer)
+        } else {
+            Err(answer.refused())
+        }
+    }
+}
+
+async fn read(response: reqwest::Response) -> Result<Vec<u8>, reqwest::Error> {
+    let mut body = Vec::new();
+    let mut stream = response.bytes_stream();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk?;
+        let room = MAX_ANSWER.saturating_sub(body.len()).min(chunk.len());
+        body.extend_from_slice(chunk.get(..room).unwrap_or_default());
+        if room < chunk.len() {
+            break;
+        }
+    }
+    Ok(body)
+}
+
+impl Answer {
+    /// Decodes the body. Fails with [`RemoteKind::Unreadable`] if it is not JSON of the documented shape.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_slice(&self.body).map_err(|error| self.unreadable(&error.to_string()))
+    }
+
+    /// A failure because the answer is not what the vendor documents.
+    pub fn unreadable(&self, why: &str) -> Error {
+        let mut failure = self.failure(RemoteKind::Unreadable);
+        failure.raw = serde_json::json!({ "error": why, "body": failure.raw });
+        Error::Remote(Box::new(failure))
+    }
+
+    fn refused(self) -> Error {
+        let kind = match self.status.as_u16() {
+            401 => RemoteKind::Unauthorized,
+            403 => RemoteKind::Forbidden,
+            404 => RemoteKind::NotFound,
+            408 | 504 => RemoteKind::Timeout,
+            409 => RemoteKind::Conflict,
+            412 => RemoteKind::Precondition,
+            429 => RemoteKind::RateLimited,
+            400..=499 => RemoteKind::Rejected,
+            500..=599 => RemoteKind::Fault,
+            _ => RemoteKind::Unreadable,
+        };
+        Error::Remote(Box::new(self.failure(kind)))
+    }
+
+    fn failure(&self, kind: RemoteKind) -> RemoteFailure {
+        let raw = serde_json::from_slice(&self.body).unwrap_or_else(|_| {
+            let text = String::from_utf8_lossy(&self.body);
+            Value::String(text.chars().take(MAX_SHOWN).collect())
+        });
+        RemoteFailure {
+            kind,
+            url: self.url.clone(),
+            status: Some(self.status.as_u16()),
+            raw,
+            headers: telling(&self.headers),
+            retry_after: seconds(&self.headers),
+        }
+    }
+}
+
+/// The headers that help to explain an answer and hold no secret.
+fn telling(headers: &HeaderMap) -> Vec<(String, String)> {
+    ["content-type", "retry-after", "x-request-id", "etag"]
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), headers.get(*name)?.to_str().ok()?.to_owned())))
+        .collect()
+}
+
+fn seconds(headers: &HeaderMap) -> Option<u32> {
+    headers
+        .get(http::header::RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+}
+
+fn unanswered(url: &str, error: &reqwest::Error) -> Error {
+    let kind = if blocked(error) {
+        RemoteKind::Blocked
+    } else if error.is_connect() {
+        RemoteKind::Unreachable
+    } else {
+        RemoteKind::Timeout
+    };
+    // The URL in reqwest's text is cut: it stands in the failure already.
+    failure(kind, url, chain(error))
+}
+
+/// The causes of an error, outermost first, as one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    let text: Vec<String> = causes.map(ToString::to_string).collect();
+    if text.is_empty() {
+        error.to_string()
+    } else {
+        text.join(": ")
+    }
+}
+
+fn blocked(error: &reqwest::Error) -> bool {
+    let mut causes = std::iter::successors(Some(error as &dyn std::error::Error), |cause| cause.source());
+    causes.any(|cause| cause.is::<PrivateAddress>())
+}
+
+fn failure(kind: RemoteKind, url: &str, why: impl ToString) -> Error {
+    Error::Remote(Box::new(RemoteFailure {
+        kind,
+        url: url.to_owned(),
+        status: None,
+        raw: serde_json::json!({ "error": why.to_string() }),
+        headers: Vec::new(),
+        retry_after: None,
+    }))
+}
+
+/// A name that resolves to private addresses only.
+#[derive(Debug, thiserror::Error)]
+#[error("the address is private; see outbound.allow_private")]
+struct PrivateAddress;
+
+/// Resolves names to public addresses only, so that a name cannot lead where a literal address may not.
+struct PublicOnly;
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let public: Vec<SocketAddr> = found.filter(|address| public(address.ip())).collect();
+            if public.is_empty() {
+                return Err(PrivateAddress.into());
+            }
+            Ok(Box::new(public.into_iter()) as Addrs)
+        })
+    }
+}
+
+fn public_host(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host.parse::<IpAddr>().map_or(host != "localhost", public)
+}
+
+/// True for addresses of the public internet.
+fn public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            let shared = a == 100 && (64..128).contains(&b);
+            let reserved = a == 0 || a >= 240 || (a == 198 && (b == 18 || b == 19)) || (a == 192 && b == 0);
+            !(v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_multicast() || shared || reserved)
+        }
+        IpAddr::V6(v6) => match v6.to_ipv4() {
+            Some(v4) => public(IpAddr::V4(v4)),
+            None => {
+                !(v6.is_loopback()
+                    || v6.is_unspecified()
+                    || v6.is_unique_local()
+                    || v6.is_unicast_link_local()
+                    || v6.is_multicast())
+            }
+        },
+    }
+}

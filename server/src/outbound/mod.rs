@@ -1,0 +1,3 @@
+//! Reaching remote systems.
+
+pub mod http;

@@ -1,0 +1,17 @@
+//! Patchbay from outside: the real router in process, real SQLite files, and TCP where the wire matters.
+
+mod audit;
+mod cli;
+mod config;
+mod contracts;
+mod coverage;
+mod crash;
+mod harness;
+mod loopback;
+mod nerm;
+mod openapi;
+mod pipeline;
+mod softwareone;
+mod stackone;
+mod store;
+mod trusted_twin;
