@@ -10,6 +10,7 @@ pub mod extract;
 pub mod failure;
 pub mod outbound;
 pub mod pipeline;
+pub mod sample;
 pub mod store;
 pub mod telemetry;
 pub mod walkthrough;

@@ -1,1 +1,3 @@
+//! The `patchbay` binary.
+
 fn main() {}

@@ -1,5 +1,7 @@
 //! Patchbay from outside: the real router in process, real SQLite files, and TCP where the wire matters.
 
+#![expect(unreachable_pub, reason = "the modules of a test binary export to each other only")]
+
 mod audit;
 mod cli;
 mod config;

@@ -1,1 +1,334 @@
-//! The model.
+//! The reference model: a store in memory, small enough to be read as the specification.
+//!
+//! A commit works on a copy of everything and puts it in place only if all of it succeeded. That is slow and plainly
+//! right, which is what a model is for; nothing is kept when the process ends.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use patchbay_core::{
+    audit::{self, AuditEntry, AuditEvent, ChainHash, FieldChange},
+    changeset::{self, Changeset, Committed, Delta, IDEMPOTENCY_SECONDS, Idempotency, IdempotencyRecord, Tenant},
+    clock::Timestamp,
+    credential::{Credential, CredentialHash, Subject},
+    error::Error,
+    group::Group,
+    icon::Icon,
+    id::{GroupId, LedgerId, LinkedAccountId, OrganizationId, RoleId, TenantId, UserId},
+    linked_account::LinkedAccount,
+    organization::Organization,
+    remote::LedgerEntry,
+    role::Role,
+    store::{Holder, Key, Store, UserKey},
+    user::User,
+};
+
+/// A store that lives as long as the process.
+#[derive(Default)]
+pub struct MemoryStore(Mutex<State>);
+
+#[derive(Clone, Default)]
+struct State {
+    tenants: Vec<Tenant>,
+    credentials: BTreeMap<[u8; 32], Credential>,
+    data: BTreeMap<TenantId, Data>,
+}
+
+/// One tenant's records.
+#[derive(Clone, Default)]
+struct Data {
+    users: BTreeMap<UserId, Arc<User>>,
+    icons: BTreeMap<UserId, Icon>,
+    roles: BTreeMap<RoleId, Role>,
+    organizations: BTreeMap<OrganizationId, Organization>,
+    groups: BTreeMap<GroupId, Group>,
+    accounts: Vec<LinkedAccount>,
+    ledger: BTreeMap<LedgerId, LedgerEntry>,
+    audit: Vec<AuditEvent>,
+    idempotency: BTreeMap<String, Remembered>,
+}
+
+#[derive(Clone)]
+struct Remembered {
+    fingerprint: [u8; 32],
+    at: Timestamp,
+    /// `None` until the request has an outcome; then the user as it left him.
+    outcome: Option<Option<Arc<User>>>,
+}
+
+impl MemoryStore {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A commit replaces the state whole, so a panic elsewhere cannot have left it half written.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read<T>(&self, tenant: TenantId, read: impl FnOnce(&Data) -> T) -> Result<T, Error> {
+        Ok(read(self.state().data.get(&tenant).unwrap_or(&Data::default())))
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn holder(&self, hash: &CredentialHash) -> Result<Option<Holder>, Error> {
+        let state = self.state();
+        let Some(credential) = state.credentials.get(&hash.0).cloned() else {
+            return Ok(None);
+        };
+        let Some(data) = state.data.get(&credential.tenant) else {
+            return Ok(None);
+        };
+        let (role, user) = match &credential.subject {
+            Subject::Service { role, .. } => (Some(*role), None),
+            Subject::User(id) => {
+                let user = data.users.get(id).cloned();
+                (user.as_ref().and_then(|user| user.role), user)
+            }
+        };
+        let role = role.and_then(|role| data.roles.get(&role).cloned());
+        Ok(Some(Holder { credential, role, user }))
+    }
+
+    async fn tenants(&self) -> Result<Vec<Tenant>, Error> {
+        Ok(self.state().tenants.clone())
+    }
+
+    async fn user(&self, tenant: TenantId, key: &UserKey) -> Result<Option<Arc<User>>, Error> {
+        self.read(tenant, |data| match key {
+            UserKey::Id(id) => data.users.get(id).cloned(),
+            UserKey::Opaque(text) => text.parse().ok().and_then(|id| data.users.get(&id).cloned()),
+            UserKey::Serial(serial) => data.users.values().find(|user| user.serial == *serial).cloned(),
+            UserKey::Email(email) => {
+                let key = Some(email.to_lowercase());
+                let mut found = data.users.values().filter(|user| user.email_key() == key);
+                found.next().filter(|_| found.next().is_none()).cloned()
+            }
+        })
+    }
+
+    async fn icon(&self, tenant: TenantId, user: UserId) -> Result<Option<Icon>, Error> {
+        self.read(tenant, |data| data.icons.get(&user).cloned())
+    }
+
+    async fn role(&self, tenant: TenantId, id: RoleId) -> Result<Option<Role>, Error> {
+        self.read(tenant, |data| data.roles.get(&id).cloned())
+    }
+
+    async fn organization(&self, tenant: TenantId, key: Key<OrganizationId>) -> Result<Option<Organization>, Error> {
+        self.read(tenant, |data| match key {
+            Key::Id(id) => data.organizations.get(&id).cloned(),
+            Key::Serial(serial) => data
+                .organizations
+                .values()
+                .find(|record| record.serial == serial)
+                .cloned(),
+        })
+    }
+
+    async fn group(&self, tenant: TenantId, key: Key<GroupId>) -> Result<Option<Group>, Error> {
+        self.read(tenant, |data| match key {
+            Key::Id(id) => data.groups.get(&id).cloned(),
+            Key::Serial(serial) => data.groups.values().find(|record| record.serial == serial).cloned(),
+        })
+    }
+
+    async fn linked_account(&self, tenant: TenantId, id: &LinkedAccountId) -> Result<Option<LinkedAccount>, Error> {
+        self.read(tenant, |data| {
+            data.accounts.iter().find(|account| account.id == *id).cloned()
+        })
+    }
+
+    async fn linked_accounts(&self, tenant: TenantId) -> Result<Vec<LinkedAccount>, Error> {
+        self.read(tenant, |data| data.accounts.clone())
+    }
+
+    async fn ledger(&self, tenant: TenantId, id: LedgerId) -> Result<Option<LedgerEntry>, Error> {
+        self.read(tenant, |data| data.ledger.get(&id).cloned())
+    }
+
+    async fn audit(&self, tenant: TenantId, after: u64, limit: u32) -> Result<Vec<AuditEvent>, Error> {
+        self.read(tenant, |data| {
+            data.audit
+                .iter()
+                .filter(|event| event.position > after)
+                .take(limit as usize)
+                .cloned()
+                .collect()
+        })
+    }
+
+    async fn commit(&self, changeset: Changeset) -> Result<Committed, Error> {
+        let mut state = self.state();
+        let mut next = state.clone();
+        let committed = next.commit(changeset)?;
+        *state = next;
+        Ok(committed)
+    }
+
+    async fn ready(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl State {
+    fn commit(&mut self, changeset: Changeset) -> Result<Committed, Error> {
+        let Changeset {
+            tenant,
+            at,
+            deltas,
+            audit,
+            idempotency,
+            seen: _,
+        } = changeset;
+        if let Some(outcome) = self.data.entry(tenant).or_default().recall(idempotency.as_ref(), at)? {
+            return Ok(outcome);
+        }
+        let mut committed = Committed {
+            user: None,
+            changed: deltas.is_empty(),
+            at,
+            replayed: false,
+        };
+        let mut changes = Vec::new();
+        for delta in deltas {
+            self.write(tenant, at, delta, &mut committed, &mut changes)?;
+        }
+        let data = self.data.entry(tenant).or_default();
+        if let Some(entry) = audit.filter(|_| committed.changed) {
+            data.append(entry, changes, committed.user.as_deref())?;
+        }
+        data.remember(idempotency, &committed);
+        Ok(committed)
+    }
+
+    fn write(
+        &mut self,
+        tenant: TenantId,
+        at: Timestamp,
+        delta: Delta,
+        committed: &mut Committed,
+        changes: &mut Vec<FieldChange>,
+    ) -> Result<(), Error> {
+        let data = self.data.entry(tenant).or_default();
+        let mut changed = true;
+        match delta {
+            Delta::UpdateUser { id, expect, patch } => {
+                let update = changeset::update(data.users.get(&id).map(AsRef::as_ref), &expect, &patch, at)?;
+                changed = !update.changes.is_empty();
+                changes.extend(update.changes);
+                match patch.icon.value() {
+                    Some(icon) => drop(data.icons.insert(id, icon.clone())),
+                    None if update.user.icon.is_none() => drop(data.icons.remove(&id)),
+                    None => {}
+                }
+                committed.user = Some(data.put_user(update.user)?);
+            }
+            Delta::CreateUser(user) if data.users.contains_key(&user.id) => return Err(Error::Taken { field: "id" }),
+            Delta::CreateUser(user) => committed.user = Some(data.put_user(*user)?),
+            Delta::PutTenant(record) => self.tenants.push(record),
+            Delta::PutRole(record) => drop(data.roles.insert(record.id, record)),
+            Delta::PutOrganization(record) => drop(data.organizations.insert(record.id, record)),
+            Delta::PutGroup(record) => drop(data.groups.insert(record.id, record)),
+            Delta::PutCredential(record) => drop(self.credentials.insert(record.hash.0, record)),
+            Delta::PutLinkedAccount(record) => data.put_account(record),
+            Delta::RemoveLinkedAccount(id) => data.accounts.retain(|account| account.id != id),
+            Delta::PutLedger(entry) => drop(data.ledger.insert(entry.id, *entry)),
+        }
+        committed.changed |= changed;
+        Ok(())
+    }
+}
+
+impl Data {
+    /// Keeps a user, if his number and user name are his alone.
+    fn put_user(&mut self, user: User) -> Result<Arc<User>, Error> {
+        for other in self.users.values().filter(|other| other.id != user.id) {
+            if other.serial == user.serial {
+                return Err(Error::Taken { field: "serial" });
+            }
+            if user.username_key().is_some() && other.username_key() == user.username_key() {
+                return Err(Error::Taken { field: "username" });
+            }
+        }
+        let user = Arc::new(user);
+        self.users.insert(user.id, user.clone());
+        Ok(user)
+    }
+
+    fn put_account(&mut self, record: LinkedAccount) {
+        match self.accounts.iter_mut().find(|account| account.id == record.id) {
+            Some(account) => *account = record,
+            None => self.accounts.push(record),
+        }
+    }
+
+    fn append(&mut self, mut entry: AuditEntry, changes: Vec<FieldChange>, user: Option<&User>) -> Result<(), Error> {
+        entry.changes.extend(changes);
+        entry.revision = entry.revision.or(user.map(|user| user.revision));
+        let bytes = entry.encode()?;
+        let (position, before) = self
+            .audit
+            .last()
+            .map_or((0, ChainHash::default()), |last| (last.position, last.hash));
+        let hash = before.follow(position + 1, audit::digest(&bytes));
+        self.audit.push(AuditEvent {
+            position: position + 1,
+            entry,
+            bytes,
+            hash,
+        });
+        Ok(())
+    }
+
+    /// The stored outcome of the request with this idempotency key, if there is one to replay.
+    fn recall(&mut self, idempotency: Option<&Idempotency>, at: Timestamp) -> Result<Option<Committed>, Error> {
+        self.idempotency
+            .retain(|_, kept| kept.at.plus_seconds(IDEMPOTENCY_SECONDS) > at);
+        let Some(asked) = idempotency else { return Ok(None) };
+        let Some(kept) = self.idempotency.get(&asked.key) else {
+            return Ok(None);
+        };
+        if kept.fingerprint != asked.fingerprint {
+            return Err(Error::IdempotencyMismatch);
+        }
+        match (&kept.outcome, asked.record) {
+            (Some(user), IdempotencyRecord::Begin | IdempotencyRecord::Finish) => Ok(Some(Committed {
+                user: user.clone(),
+                changed: false,
+                at: kept.at,
+                replayed: true,
+            })),
+            (None, IdempotencyRecord::Begin) => Err(Error::IdempotencyPending),
+            _ => Ok(None),
+        }
+    }
+
+    fn remember(&mut self, idempotency: Option<Idempotency>, committed: &Committed) {
+        let Some(Idempotency {
+            key,
+            fingerprint,
+            record,
+        }) = idempotency
+        else {
+            return;
+        };
+        let outcome = match record {
+            IdempotencyRecord::Forget => {
+                self.idempotency.remove(&key);
+                return;
+            }
+            IdempotencyRecord::Begin => None,
+            IdempotencyRecord::Finish => Some(committed.user.clone()),
+        };
+        self.idempotency.insert(
+            key,
+            Remembered {
+                fingerprint,
+                at: committed.at,
+                outcome,
+            },
+        );
+    }
+}

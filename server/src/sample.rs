@@ -1,0 +1,306 @@
+//! The sample tenant: a small company with a platform operator, to try every dialect on.
+//!
+//! Everything about it is fixed but its ids and keys, which are new each time.
+
+use std::collections::BTreeMap;
+
+use patchbay_core::{
+    changeset::{Changeset, Delta, Tenant},
+    clock::Timestamp,
+    credential::{Credential, CredentialHash, Subject},
+    gateway::Entropy,
+    group::Group,
+    id::{CredentialId, GroupId, LinkedAccountId, OrganizationId, RoleId, Serial, TenantId, UserId},
+    linked_account::{AccountStatus, LinkedAccount},
+    membership::{Membership, MembershipStatus},
+    organization::{Organization, OrganizationKind},
+    policy::{Action, Reach, Statement},
+    revision::Revision,
+    role::Role,
+    settings::{Phone, Settings},
+    user::{Status, User},
+};
+use serde_json::{Map, Value};
+
+use crate::{
+    dialects::{self, Dialect},
+    walkthrough::{Sample, SampleKeys, SampleUser},
+};
+
+/// First names, family names, titles of the sample users; the first four are members of the sample organization.
+const PEOPLE: [(&str, &str, &str); 5] = [
+    ("Han", "Solo", "Captain"),
+    ("Leia", "Organa", "Ambassador"),
+    ("Luke", "Skywalker", "Pilot"),
+    ("Lando", "Calrissian", "Administrator"),
+    ("Mon", "Mothma", "Chancellor"),
+];
+
+/// Makes the sample tenant: what to commit, and what callers need to know of it. The keys are in the second only.
+pub fn tenant(entropy: &dyn Entropy, at: Timestamp) -> (Changeset, Sample) {
+    let mut maker = Maker::new(entropy, at);
+    let rebels = maker.organization("Rebel Alliance", OrganizationKind::Client);
+    let operator = maker.organization("Patchbay Operations", OrganizationKind::Operations);
+    let crew = maker.group(rebels, "Administrators");
+    let operators = maker.group(operator, "Operators");
+    let roles = Roles::new(&mut maker);
+    let users: Vec<SampleUser> = PEOPLE
+        .iter()
+        .enumerate()
+        .map(|(at, person)| {
+            let role = [
+                roles.member,
+                roles.member,
+                roles.observer,
+                roles.member,
+                roles.administrator,
+            ][at];
+            let place = if at < 4 { (rebels, crew) } else { (operator, operators) };
+            maker.user(*person, role, place)
+        })
+        .collect();
+    let keys = maker.keys(&roles, rebels, operator, &users);
+    let account = maker.account();
+    let sample = Sample {
+        tenant: maker.changeset.tenant,
+        account,
+        organization: Serial(1),
+        group: Serial(1),
+        role: roles.member,
+        keys,
+        users,
+    };
+    (maker.changeset, sample)
+}
+
+/// The sample tenant's roles.
+struct Roles {
+    administrator: RoleId,
+    member: RoleId,
+    observer: RoleId,
+    full: RoleId,
+    read_only: RoleId,
+}
+
+impl Roles {
+    fn new(maker: &mut Maker<'_>) -> Self {
+        let read = Statement::only(&[Action::GetUser]);
+        Self {
+            administrator: maker.role("Administrator", Statement::everything(), Reach::Tenant),
+            member: maker.role(
+                "Member",
+                Statement::only(&[Action::GetUser, Action::UpdateOwnUser]),
+                Reach::Organization,
+            ),
+            observer: maker.role("Observer", read.clone(), Reach::Tenant),
+            full: maker.role(
+                "Full access",
+                Statement::only(&[Action::GetUser, Action::UpdateUser]),
+                Reach::Tenant,
+            ),
+            read_only: maker.role("Read only", read, Reach::Tenant),
+        }
+    }
+}
+
+/// Collects the deltas of a new tenant.
+struct Maker<'a> {
+    entropy: &'a dyn Entropy,
+    at: Timestamp,
+    changeset: Changeset,
+    serials: BTreeMap<&'static str, u32>,
+}
+
+impl<'a> Maker<'a> {
+    fn new(entropy: &'a dyn Entropy, at: Timestamp) -> Self {
+        let id = TenantId(entropy.uuid());
+        let mut changeset = Changeset::new(id, at);
+        changeset.deltas.push(Delta::PutTenant(Tenant {
+            id,
+            name: "sample".to_owned(),
+            created_at: at,
+        }));
+        Self {
+            entropy,
+            at,
+            changeset,
+            serials: BTreeMap::new(),
+        }
+    }
+
+    fn serial(&mut self, kind: &'static str) -> Serial {
+        let serial = self.serials.entry(kind).or_default();
+        *serial += 1;
+        Serial(*serial)
+    }
+
+    fn organization(&mut self, name: &str, kind: OrganizationKind) -> OrganizationId {
+        let id = OrganizationId(self.entropy.uuid());
+        let record = Organization {
+            id,
+            tenant: self.changeset.tenant,
+            serial: self.serial("organization"),
+            name: name.to_owned(),
+            kind,
+            enabled: true,
+            revision: Revision::FIRST,
+            created_at: self.at,
+        };
+        self.changeset.deltas.push(Delta::PutOrganization(record));
+        id
+    }
+
+    fn group(&mut self, organization: OrganizationId, name: &str) -> GroupId {
+        let id = GroupId(self.entropy.uuid());
+        let record = Group {
+            id,
+            tenant: self.changeset.tenant,
+            serial: self.serial("group"),
+            organization,
+            name: name.to_owned(),
+            description: Some(format!("{name} of the sample")),
+            is_default: true,
+            revision: Revision::FIRST,
+            created_at: self.at,
+        };
+        self.changeset.deltas.push(Delta::PutGroup(record));
+        id
+    }
+
+    fn role(&mut self, name: &str, statement: Statement, reach: Reach) -> RoleId {
+        let id = RoleId(self.entropy.uuid());
+        let (tenant, name, at) = (self.changeset.tenant, name.to_owned(), self.at);
+        let record = Role {
+            id,
+            tenant,
+            name,
+            statement,
+            reach,
+            created_at: at,
+            updated_at: at,
+        };
+        self.changeset.deltas.push(Delta::PutRole(record));
+        id
+    }
+
+    fn user(
+        &mut self,
+        (first, last, title): (&str, &str, &str),
+        role: RoleId,
+        (organization, group): (OrganizationId, GroupId),
+    ) -> SampleUser {
+        let id = UserId(self.entropy.uuid());
+        let serial = self.serial("user");
+        let username = format!("{}.{}", first.to_lowercase(), last.to_lowercase());
+        let email = format!("{username}@example.com");
+        let mut user = User::new(id, serial, self.at);
+        user.username = Some(username.clone());
+        user.email = Some(email.clone());
+        user.first_name = Some(first.to_owned());
+        user.last_name = Some(last.to_owned());
+        user.title = Some(title.to_owned());
+        user.status = Some(Status::Enabled);
+        user.is_bot = Some(false);
+        user.phone = Some(Phone {
+            prefix: Some("+34".to_owned()),
+            number: Some("660707172".to_owned()),
+        });
+        user.settings = Some(settings());
+        user.role = Some(role);
+        user.description = Some(Map::from_iter([("callsign".to_owned(), Value::from(first))]));
+        user.memberships.push(Membership {
+            organization,
+            status: MembershipStatus::Active,
+            groups: vec![group],
+            invitation_notes: None,
+            invited_at: Some(self.at),
+            joined_at: Some(self.at),
+            last_access_at: None,
+        });
+        self.changeset.deltas.push(Delta::CreateUser(Box::new(user)));
+        let secret = self.credential("trusted_twin", Subject::User(id));
+        SampleUser {
+            id,
+            serial,
+            email,
+            username,
+            name: format!("{first} {last}"),
+            secret,
+        }
+    }
+
+    /// Makes a key in the form of a vendor's keys, and keeps its hash.
+    fn credential(&mut self, form: &str, subject: Subject) -> String {
+        let serial = self.serial("credential");
+        let mut random = [0; 48];
+        for chunk in random.chunks_mut(16) {
+            chunk.copy_from_slice(self.entropy.uuid().as_bytes());
+        }
+        let secret = dialects::by_name(form).map_or_else(
+            || hex::encode(random),
+            |dialect: &dyn Dialect| dialect.mint(serial, &random),
+        );
+        self.changeset.deltas.push(Delta::PutCredential(Credential {
+            id: CredentialId(self.entropy.uuid()),
+            tenant: self.changeset.tenant,
+            serial,
+            hash: CredentialHash::of(&secret),
+            fingerprint: Credential::fingerprint_of(&secret),
+            subject,
+            expires_at: None,
+            created_at: self.at,
+        }));
+        secret
+    }
+
+    fn service(&mut self, form: &str, name: &str, role: RoleId, organization: Option<OrganizationId>) -> String {
+        self.credential(
+            form,
+            Subject::Service {
+                name: name.to_owned(),
+                role,
+                organization,
+            },
+        )
+    }
+
+    fn keys(
+        &mut self,
+        roles: &Roles,
+        rebels: OrganizationId,
+        operator: OrganizationId,
+        users: &[SampleUser],
+    ) -> SampleKeys {
+        SampleKeys {
+            full: self.service("stackone", "Integration", roles.full, None),
+            read_only: self.service("stackone", "Reporting", roles.read_only, None),
+            token: self.service("nerm", "Lifecycle", roles.full, Some(rebels)),
+            operations: self.service("softwareone", "Operations", roles.administrator, Some(operator)),
+            client: self.credential("softwareone", Subject::User(users[1].id)),
+            administrator: users[4].secret.clone(),
+        }
+    }
+
+    fn account(&mut self) -> LinkedAccountId {
+        let number = u128::from_be_bytes(*self.entropy.uuid().as_bytes()) % 10_u128.pow(20);
+        let id = LinkedAccountId(format!("{number:020}"));
+        self.changeset.deltas.push(Delta::PutLinkedAccount(LinkedAccount {
+            id: id.clone(),
+            tenant: self.changeset.tenant,
+            status: AccountStatus::Active,
+            remote: None,
+            created_at: self.at,
+            updated_at: self.at,
+        }));
+        id
+    }
+}
+
+fn settings() -> Settings {
+    let english = Some("en-US".to_owned());
+    Settings {
+        culture_code: english.clone(),
+        language_code: english,
+        ..Settings::default()
+    }
+}
