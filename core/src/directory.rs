@@ -144,15 +144,14 @@ impl Directory {
             .user(principal.tenant, key)
             .await?
             .ok_or(Error::NotFound { what: "user" })?;
-        match policy::decide(principal, action, &user) {
-            Verdict::Hide => return Err(Error::NotFound { what: "user" }),
-            Verdict::Deny => {
-                self.check_member(context, &user, member_of).await?;
-                return Err(forbidden(action));
-            }
-            Verdict::Allow | Verdict::AllowProfile => self.check_member(context, &user, member_of).await?,
-        }
         let verdict = policy::decide(principal, action, &user);
+        if verdict == Verdict::Hide {
+            return Err(Error::NotFound { what: "user" });
+        }
+        self.check_member(context, &user, member_of).await?;
+        if verdict == Verdict::Deny {
+            return Err(forbidden(action));
+        }
         Ok((user, verdict))
     }
 
