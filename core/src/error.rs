@@ -102,6 +102,7 @@ impl Error {
     }
 
     /// A fault of Patchbay itself; `log` goes to the log only.
+    #[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
     pub fn internal(log: impl ToString) -> Self {
         Self::Internal { log: log.to_string() }
     }

@@ -93,13 +93,6 @@ impl Remote {
         }
     }
 
-    fn changeset(&self, context: &Context, entry: LedgerEntry, idempotency: Option<Idempotency>) -> Changeset {
-        let mut changeset = Changeset::new(context.principal.tenant, context.now);
-        changeset.deltas.push(Delta::PutLedger(Box::new(entry)));
-        changeset.idempotency = idempotency;
-        changeset
-    }
-
     async fn begin(
         &self,
         context: &Context,
@@ -107,7 +100,11 @@ impl Remote {
         idempotency: Option<&Idempotency>,
     ) -> Result<Committed, Error> {
         self.store
-            .commit(self.changeset(context, entry.clone(), step(idempotency, IdempotencyRecord::Begin)))
+            .commit(changeset(
+                context,
+                entry.clone(),
+                step(idempotency, IdempotencyRecord::Begin),
+            ))
             .await
     }
 
@@ -131,7 +128,7 @@ impl Remote {
         entry.state = state;
         let remote_id = entry.remote_id.clone();
         let idempotency = record.and_then(|record| step(idempotency, record));
-        let mut changeset = self.changeset(context, entry, idempotency);
+        let mut changeset = changeset(context, entry, idempotency);
         if outcome.is_ok() {
             let mut audit = AuditEntry::of(context, Action::UpdateUser.as_str(), &remote_id);
             audit.account = Some(self.account.to_string());
@@ -210,6 +207,13 @@ impl Provider for Remote {
             replayed: false,
         })
     }
+}
+
+fn changeset(context: &Context, entry: LedgerEntry, idempotency: Option<Idempotency>) -> Changeset {
+    let mut changeset = Changeset::new(context.principal.tenant, context.now);
+    changeset.deltas.push(Delta::PutLedger(Box::new(entry)));
+    changeset.idempotency = idempotency;
+    changeset
 }
 
 fn step(idempotency: Option<&Idempotency>, record: IdempotencyRecord) -> Option<Idempotency> {

@@ -10,6 +10,9 @@ pub const MAX_TEXT: usize = 500;
 pub const MAX_ATTRIBUTES: usize = 256;
 /// The most bytes that the description, and likewise the attributes, may take as JSON.
 pub const MAX_FREE_BYTES: usize = 65_536;
+/// How deep free-form values may be nested. Below what JSON readers commonly bear, so that what is kept can be read again
+/// inside the records that quote it.
+const MAX_DEPTH: usize = 64;
 /// The most characters in an attribute's name, prefix included.
 const MAX_ATTRIBUTE_NAME: usize = 200;
 /// The most characters in a mail address (RFC 3696, errata 1690, rounded up to the customary 320).
@@ -63,13 +66,49 @@ pub(super) fn attribute_name(field: &str, name: &str) -> Result<(), Error> {
     bounded(field, name, MAX_ATTRIBUTE_NAME)
 }
 
-/// Checks the size of free-form values, as the bytes they take in JSON, roughly.
+/// Checks free-form values: that they read back as they are written, and their size, as the bytes they take in JSON,
+/// roughly.
 pub(super) fn free<'a>(field: &str, members: impl Iterator<Item = (&'a String, &'a Value)>) -> Result<(), Error> {
-    let bytes: usize = members.map(|(name, value)| name.len() + 4 + weight(value)).sum();
+    let mut bytes = 0;
+    for (name, value) in members {
+        legible_key(field, name)?;
+        legible(field, value, MAX_DEPTH)?;
+        bytes += name.len() + 4 + weight(value);
+    }
     if bytes > MAX_FREE_BYTES {
         return Err(Error::invalid(
             field,
             format!("must take at most {MAX_FREE_BYTES} bytes"),
+        ));
+    }
+    Ok(())
+}
+
+/// Checks that a value has at most so many containers in one another, and no key that its reader takes for more than a key.
+fn legible(field: &str, value: &Value, depth: usize) -> Result<(), Error> {
+    if depth == 0 && (value.is_array() || value.is_object()) {
+        let reason = format!("must be nested at most {MAX_DEPTH} deep");
+        return Err(Error::invalid(field, reason));
+    }
+    match value {
+        Value::Array(items) => items.iter().try_for_each(|item| legible(field, item, depth - 1)),
+        Value::Object(members) => members.iter().try_for_each(|(name, member)| {
+            legible_key(field, name)?;
+            legible(field, member, depth - 1)
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// `serde_json` marks numbers of any precision by an object whose first key begins like this; members are kept sorted, so
+/// such a key can come first when the record is read, and make it illegible.
+const READERS_OWN: &str = "$serde_json::private::";
+
+fn legible_key(field: &str, name: &str) -> Result<(), Error> {
+    if name.starts_with(READERS_OWN) {
+        return Err(Error::invalid(
+            field,
+            format!("must not have keys that begin with {READERS_OWN}"),
         ));
     }
     Ok(())

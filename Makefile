@@ -1,0 +1,34 @@
+# Every target installs what it needs or fails with the command that does.
+.PHONY: test check unit clients bench fuzz deny install bless help
+
+help: ## Shows the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+test: install check unit clients ## Installs what is missing, then runs everything
+
+install: ## Debian packages and cargo-nextest, if missing
+	@scripts/install
+
+check: ## Format and lints
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+unit: ## Every Rust test, in process and over TCP; generated files are compared here too
+	cargo nextest run --workspace --locked
+
+clients: ## The vendors' official clients against the real binary over TCP
+	cargo build --bin patchbay --locked
+	PATCHBAY_BIN=$(CURDIR)/target/debug/patchbay clients/run
+
+bless: ## Rewrites the generated files that the tests compare
+	PATCHBAY_BLESS=1 cargo nextest run --workspace --locked -E 'test(openapi) or test(policy_matrix) or test(example_config)'
+
+bench: ## Durable updates beside OpenLDAP, PocketBase and the echo ceiling
+	cargo build --release --locked
+	cargo run --release --locked --manifest-path bench/Cargo.toml -- --rounds 5 --seconds 3 --connections 1,16,64,256 --users 100000 --out bench/results
+
+fuzz: ## Every decoder, 30 seconds each
+	fuzz/run
+
+deny: ## Licences, duplicate and banned crates
+	cargo deny check bans licenses sources
