@@ -12,8 +12,8 @@ use crate::{
     changeset::{Changeset, Delta},
     error::Error,
     icon::Icon,
-    id::{OrganizationId, RoleId},
-    membership::MembershipPatch,
+    id::{GroupId, OrganizationId, RoleId},
+    membership::{MembershipChange, MembershipPatch},
     patch::Patch,
     policy::{self, Action, Verdict},
     principal::Context,
@@ -21,6 +21,9 @@ use crate::{
     store::{Key, Store, UserKey},
     user::{User, UserPatch},
 };
+
+/// The most groups that one change of a membership may name.
+const MAX_GROUPS: usize = 200;
 
 /// The embedded directory of the tenant that the context names.
 #[derive(Clone)]
@@ -46,6 +49,82 @@ impl Directory {
         let user = self.get_user(context, &query).await?.user;
         let icon = self.store.icon(context.principal.tenant, user.id).await?;
         icon.ok_or(Error::NotFound { what: "icon" })
+    }
+
+    /// Changes a user together with his membership in `organization`, which he must have.
+    ///
+    /// Fails as [`Provider::update_user`] does, with [`Error::Invalid`] naming `groups[i]` for a group that the organization
+    /// does not have, and with [`Error::Forbidden`] where the caller may change only his own profile and the membership
+    /// would change.
+    pub async fn update_member(
+        &self,
+        context: &Context,
+        organization: Key<OrganizationId>,
+        key: &UserKey,
+        change: MembershipChange,
+        mut update: UpdateUser,
+    ) -> Result<Updated, Error> {
+        update.member_of = Some(organization);
+        if !change.is_empty() {
+            let (user, verdict) = self
+                .permitted(context, key, Some(organization), Action::UpdateUser)
+                .await?;
+            let patch = self.membership_patch(context, organization, change).await;
+            if verdict == Verdict::AllowProfile {
+                check_membership_kept(&user, patch)?;
+            } else {
+                update.patch.memberships.push(patch?);
+            }
+        }
+        self.update_user(context, key, update).await
+    }
+
+    async fn membership_patch(
+        &self,
+        context: &Context,
+        organization: Key<OrganizationId>,
+        change: MembershipChange,
+    ) -> Result<MembershipPatch, Error> {
+        let tenant = context.principal.tenant;
+        let organization = self.store.organization(tenant, organization).await?;
+        let organization = organization.ok_or(Error::NotFound { what: "organization" })?.id;
+        let groups = match change.groups {
+            Patch::Absent => Patch::Absent,
+            Patch::Null => Patch::Null,
+            Patch::Value(keys) => Patch::Value(self.group_ids(context, organization, &keys).await?),
+        };
+        Ok(MembershipPatch {
+            organization,
+            groups,
+            invitation_notes: change.invitation_notes,
+        })
+    }
+
+    async fn group_ids(
+        &self,
+        context: &Context,
+        organization: OrganizationId,
+        keys: &[Key<GroupId>],
+    ) -> Result<Vec<GroupId>, Error> {
+        if keys.len() > MAX_GROUPS {
+            return Err(Error::invalid(
+                "groups",
+                format!("must name at most {MAX_GROUPS} groups"),
+            ));
+        }
+        let mut ids = Vec::with_capacity(keys.len());
+        for (place, key) in keys.iter().enumerate() {
+            let group = self.store.group(context.principal.tenant, *key).await?;
+            let group = group.filter(|group| group.organization == organization);
+            let missing = || {
+                Error::invalid(
+                    format!("groups[{place}]"),
+                    "must name an existing group of the organization",
+                )
+            };
+            ids.push(group.ok_or_else(missing)?.id);
+        }
+        Ok(ids)
     }
 
     /// Loads a user and decides. "May never" comes before the look, "may not see" is told as "not found".
@@ -210,6 +289,30 @@ impl Provider for Directory {
 fn forbidden(action: Action) -> Error {
     Error::Forbidden {
         reason: format!("your role does not permit {}", action.as_str()),
+    }
+}
+
+/// A user who may change only his own profile may repeat what his membership is, as one does who sends back the whole
+/// record that he read, but not change it. He is not told which groups exist.
+fn check_membership_kept(user: &User, patch: Result<MembershipPatch, Error>) -> Result<(), Error> {
+    let kept = match patch {
+        Ok(patch) => {
+            let memberships = vec![patch];
+            let patch = UserPatch {
+                memberships,
+                ..UserPatch::default()
+            };
+            user.apply(&patch).is_ok_and(|applied| applied.changes.is_empty())
+        }
+        Err(Error::Invalid { .. }) => false,
+        Err(error) => return Err(error),
+    };
+    if kept {
+        Ok(())
+    } else {
+        Err(Error::Forbidden {
+            reason: "you may not change your own groups or invitation notes".to_owned(),
+        })
     }
 }
 

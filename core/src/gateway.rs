@@ -14,13 +14,14 @@ use crate::{
     directory::Directory,
     error::Error,
     icon::Icon,
-    id::{LedgerId, LinkedAccountId},
+    id::{LedgerId, LinkedAccountId, OrganizationId},
     linked_account::AccountStatus,
+    membership::MembershipChange,
     policy::Action,
     principal::Context,
     provider::{GetUser, Provider, UpdateUser, Updated, UserView},
     remote::Remote,
-    store::{Store, UserKey},
+    store::{Key, Store, UserKey},
 };
 
 /// Where new identities come from.
@@ -81,6 +82,28 @@ impl Gateway {
         };
         if let Err(error) = &result {
             self.record_refusal(context, account, key, error).await?;
+        }
+        result
+    }
+
+    /// Changes one user of the embedded directory together with his membership in an organization.
+    ///
+    /// Fails as [`Gateway::update_user`] does, also with [`Error::NotFound`] if he is no member of it, and with
+    /// [`Error::Invalid`] naming `groups[i]` for a group that it does not have.
+    pub async fn update_member(
+        &self,
+        context: &Context,
+        organization: Key<OrganizationId>,
+        key: &UserKey,
+        change: MembershipChange,
+        update: UpdateUser,
+    ) -> Result<Updated, Error> {
+        let result = self
+            .directory
+            .update_member(context, organization, key, change, update)
+            .await;
+        if let Err(error) = &result {
+            self.record_refusal(context, None, key, error).await?;
         }
         result
     }

@@ -6,6 +6,7 @@ use crate::{
     clock::Timestamp,
     id::{GroupId, OrganizationId},
     patch::Patch,
+    store::Key,
 };
 
 /// How far a membership has come.
@@ -52,4 +53,21 @@ pub struct MembershipPatch {
     pub groups: Patch<Vec<GroupId>>,
     /// The notes.
     pub invitation_notes: Patch<String>,
+}
+
+/// What a caller says of a membership, naming the groups by whichever key he has. The directory makes a
+/// [`MembershipPatch`] of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MembershipChange {
+    /// The groups, replaced as a whole; may be neither null nor empty.
+    pub groups: Patch<Vec<Key<GroupId>>>,
+    /// The notes.
+    pub invitation_notes: Patch<String>,
+}
+
+impl MembershipChange {
+    /// True if it says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_absent() && self.invitation_notes.is_absent()
+    }
 }

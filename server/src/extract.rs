@@ -199,10 +199,15 @@ fn expect(headers: &HeaderMap) -> Result<Expect, Failure> {
 
 /// True if `If-None-Match` of a read names this revision, so that "not modified" is the answer. Weak comparison.
 pub fn not_modified(headers: &HeaderMap, revision: Revision) -> Result<bool, Failure> {
+    not_modified_by(headers, |tag| tag.parse().ok().map(Revision) == Some(revision))
+}
+
+/// The same for what has an entity tag of its own; `same` is asked with each tag, without quotes.
+pub fn not_modified_by(headers: &HeaderMap, same: impl Fn(&str) -> bool) -> Result<bool, Failure> {
     Ok(match tags(headers, &header::IF_NONE_MATCH)? {
         None => false,
         Some(Tags::Star) => true,
-        Some(Tags::List(tags)) => tags.iter().any(|tag| tag.revision() == Some(revision)),
+        Some(Tags::List(tags)) => tags.iter().any(|tag| same(&tag.text)),
     })
 }
 

@@ -1,0 +1,107 @@
+//! The dialect spoken outward: users by `USR-` id or mail address at `{base}/public/v1/accounts/users/{id}`.
+//!
+//! Changes go as plain JSON, and as a form only if they carry a picture: with a sibling resource, a form without the
+//! picture's part takes the picture away (contract notes, section 8, removal risk).
+
+use async_trait::async_trait;
+use http::{Method, header};
+use patchbay_core::{
+    connector::{Connector, RemoteUpdate},
+    error::Error,
+    icon::{Icon, IconType},
+    provider::Capability,
+    user::User,
+};
+use reqwest::{
+    RequestBuilder, Url,
+    multipart::{Form, Part},
+};
+use secrecy::ExposeSecret;
+use serde_json::{Map, Value};
+
+use super::{map, wire};
+use crate::outbound::http::Target;
+
+/// The SoftwareOne API of one linked account.
+pub(super) struct SoftwareOneConnector {
+    target: Target,
+    users: Url,
+}
+
+impl SoftwareOneConnector {
+    /// A connector to the API whose root is the target's base URL; `/public` and `/public/v1` at its end are understood as
+    /// the vendor's own client does.
+    ///
+    /// Fails with [`Error::Invalid`] naming `base_url` if it is no URL of a host.
+    pub(super) fn new(target: Target) -> Result<Self, Error> {
+        let base = target.base_url.trim_end_matches('/');
+        let base = base.strip_suffix("/public/v1").unwrap_or(base);
+        let base = base.strip_suffix("/public").unwrap_or(base);
+        let users = Url::parse(&format!("{base}/public/v1/accounts/users"))
+            .ok()
+            .filter(|url| url.has_host())
+            .ok_or_else(|| Error::invalid("base_url", "must be the URL of the API's root"))?;
+        Ok(Self { target, users })
+    }
+
+    /// A request on one user. Ids that no path can hold name nobody.
+    fn request(&self, method: Method, id: &str) -> Result<RequestBuilder, Error> {
+        if matches!(id, "" | "." | "..") {
+            return Err(Error::NotFound { what: "user" });
+        }
+        let mut url = self.users.clone();
+        url.path_segments_mut()
+            .map_err(|()| Error::invalid("base_url", "must be the URL of the API's root"))?
+            .push(id);
+        let request = self.target.client.request(method, url.as_str())?;
+        Ok(request
+            .bearer_auth(self.target.secret.expose_secret())
+            .header(header::ACCEPT, "application/json"))
+    }
+
+    async fn user(&self, request: RequestBuilder) -> Result<User, Error> {
+        let answer = self.target.client.send(request).await?;
+        let user: wire::User = answer.json()?;
+        Ok(map::decode(user))
+    }
+}
+
+#[async_trait]
+impl Connector for SoftwareOneConnector {
+    fn capability(&self) -> Capability {
+        Capability {
+            conditional_update: false,
+            icons: true,
+        }
+    }
+
+    async fn get_user(&self, id: &str) -> Result<User, Error> {
+        self.user(self.request(Method::GET, id)?).await
+    }
+
+    async fn update_user(&self, update: RemoteUpdate<'_>) -> Result<Option<User>, Error> {
+        let change = map::encode(update.patch)?;
+        let request = self.request(Method::PUT, update.id)?;
+        let request = match change.icon {
+            None => request.json(&change.document),
+            Some(icon) => request.multipart(form(change.document, icon)?),
+        };
+        self.user(request).await.map(Some)
+    }
+}
+
+/// The form as the vendor's own client sends it: the picture as a file, the change as JSON.
+fn form(document: Map<String, Value>, icon: &Icon) -> Result<Form, Error> {
+    let file_name = match icon.media {
+        IconType::Png => "icon.png",
+        IconType::Jpeg => "icon.jpg",
+    };
+    let picture = Part::bytes(icon.bytes.to_vec())
+        .file_name(file_name)
+        .mime_str(icon.media.media_type())
+        .map_err(Error::internal)?;
+    let user = Part::text(Value::Object(document).to_string())
+        .mime_str("application/json")
+        .map_err(Error::internal)?;
+    Ok(Form::new().part("icon", picture).part("user", user))
+}

@@ -1,0 +1,72 @@
+//! The routes: decode the request, call the use case, encode the answer.
+
+mod account_users;
+mod form;
+mod media;
+mod users;
+
+use axum::{
+    extract::{Path, rejection::PathRejection},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, StatusCode, header};
+use patchbay_core::{error::Error, id::Serial, provider::Include, revision::Revision, store::UserKey};
+use serde::Serialize;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{map, select::Select};
+use crate::{
+    app::App,
+    extract,
+    failure::{Failure, Kind},
+};
+
+/// Every route of the dialect.
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(
+            account_users::get_account_user,
+            account_users::update_account_user
+        ))
+        .routes(routes!(users::get_user, users::update_user))
+        .routes(routes!(users::get_user_icon))
+}
+
+/// What every answer needs: organizations and groups.
+const INCLUDE: Include = Include {
+    role: false,
+    memberships: true,
+};
+
+type RawPath<T> = Result<Path<T>, PathRejection>;
+
+fn path<T>(raw: RawPath<T>) -> Result<T, Failure> {
+    let Path(path) = raw.map_err(|_| Failure::new(Kind::BadParameter, "the path is not valid UTF-8"))?;
+    Ok(path)
+}
+
+/// A user's `USR-` id, or his mail address. What is neither names nobody.
+fn user_key(text: &str) -> Result<UserKey, Failure> {
+    if text.contains('@') {
+        return Ok(UserKey::Email(text.to_owned()));
+    }
+    serial("USR", text, "user").map(UserKey::Serial)
+}
+
+fn serial(prefix: &str, text: &str, what: &'static str) -> Result<Serial, Failure> {
+    map::serial(prefix, text).ok_or_else(|| Error::NotFound { what }.into())
+}
+
+/// An answer with a body and the record's revision as its entity tag.
+fn answer<T: Serialize>(object: &T, select: &Select, revision: Revision) -> Result<Response, Failure> {
+    let whole = serde_json::to_value(object).map_err(Error::internal)?;
+    let etag = [(header::ETAG, extract::etag(revision))];
+    Ok((etag, axum::Json(select.apply(whole))).into_response())
+}
+
+/// "Not modified", if the caller has this revision already.
+fn unchanged(headers: &HeaderMap, revision: Revision) -> Result<Option<Response>, Failure> {
+    let etag = [(header::ETAG, extract::etag(revision))];
+    let same = extract::not_modified(headers, revision)?;
+    Ok(same.then(|| (StatusCode::NOT_MODIFIED, etag).into_response()))
+}

@@ -1,0 +1,370 @@
+//! Changes: decoded from callers, encoded to the vendor.
+
+use patchbay_core::{
+    error::Error,
+    icon::Icon,
+    id::{GroupId, Serial},
+    membership::MembershipChange,
+    patch::Patch,
+    settings::{NumberFormatPatch, PhonePatch, SettingsPatch},
+    store::Key,
+    user::UserPatch,
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::{
+    super::{fold, wire},
+    ATTRIBUTES, serial,
+};
+use crate::{
+    extract,
+    failure::{Failure, Kind},
+};
+
+/// Decodes the change of a user.
+///
+/// Fails with [`Kind::Schema`] or [`Kind::Invalid`] naming the member.
+pub(in super::super) fn decode_user(document: Value) -> Result<UserPatch, Failure> {
+    profile(typed(fold::fold_user(document)?)?)
+}
+
+/// Decodes the change of an account user: of the user, and of his place in the account.
+///
+/// Fails as [`decode_user`] does.
+pub(in super::super) fn decode_account_user(document: Value) -> Result<(UserPatch, MembershipChange), Failure> {
+    let delta: wire::AccountUserDelta = typed(fold::fold(document, &fold::ACCOUNT_USER)?)?;
+    let wire::AccountUserDelta {
+        email,
+        first_name,
+        last_name,
+        phone,
+        settings,
+        groups,
+        invitation,
+    } = delta;
+    let patch = profile(wire::UserDelta {
+        email,
+        first_name,
+        last_name,
+        phone,
+        settings,
+    })?;
+    let invitation_notes = match invitation {
+        Patch::Absent => Patch::Absent,
+        Patch::Null => Patch::Null,
+        Patch::Value(invitation) => invitation.notes,
+    };
+    let change = MembershipChange {
+        groups: groups.try_map(|groups| group_keys(&groups))?,
+        invitation_notes,
+    };
+    Ok((patch, change))
+}
+
+fn group_keys(groups: &[wire::GroupKey]) -> Result<Vec<Key<GroupId>>, Failure> {
+    let key = |(at, group): (usize, &wire::GroupKey)| {
+        let number = serial("UGR", &group.id).ok_or_else(|| {
+            Failure::about(
+                Kind::Invalid,
+                format!("groups[{at}].id"),
+                "must be a group's id such as UGR-0000-0001",
+            )
+        })?;
+        Ok(Key::Serial(number))
+    };
+    groups.iter().enumerate().map(key).collect()
+}
+
+fn typed<T: DeserializeOwned>(document: Value) -> Result<T, Failure> {
+    if !document.is_object() {
+        return Err(Failure::new(Kind::Schema, "the request body must be a JSON object"));
+    }
+    serde_path_to_error::deserialize(document)
+        .map_err(|error| extract::schema(&error.path().to_string(), error.inner()))
+}
+
+fn profile(delta: wire::UserDelta) -> Result<UserPatch, Failure> {
+    let wire::UserDelta {
+        email,
+        first_name,
+        last_name,
+        phone,
+        settings,
+    } = delta;
+    Ok(UserPatch {
+        email: required("email", email)?,
+        first_name: required("firstName", first_name)?,
+        last_name: required("lastName", last_name)?,
+        phone: phone.map(|phone| PhonePatch {
+            prefix: phone.prefix,
+            number: phone.number,
+        }),
+        settings: settings.map(settings_patch),
+        ..UserPatch::default()
+    })
+}
+
+/// A member that the vendor requires (`CreateAccountUserDto`): it may be absent from a change, but neither null nor blank.
+fn required(name: &str, patch: Patch<String>) -> Result<Patch<String>, Failure> {
+    let missing = match &patch {
+        Patch::Absent => false,
+        Patch::Null => true,
+        Patch::Value(text) => text.trim().is_empty(),
+    };
+    if missing {
+        Err(Failure::about(Kind::Invalid, name, "must not be empty"))
+    } else {
+        Ok(patch)
+    }
+}
+
+fn settings_patch(delta: wire::SettingsDelta) -> SettingsPatch {
+    let wire::SettingsDelta {
+        culture_code,
+        language_code,
+        date_format,
+        time_format,
+        time_zone,
+        number_format,
+    } = delta;
+    SettingsPatch {
+        culture_code,
+        language_code,
+        date_format,
+        time_format,
+        time_zone,
+        number_format: number_format.map(|format| NumberFormatPatch {
+            decimal_separator: format.decimal_separator,
+            group_separator: format.group_separator,
+        }),
+    }
+}
+
+/// A change as it goes to the vendor.
+#[derive(Debug)]
+pub(in super::super) struct Outward<'a> {
+    /// The JSON document.
+    pub(in super::super) document: Map<String, Value>,
+    /// The picture, which makes it a form.
+    pub(in super::super) icon: Option<&'a Icon>,
+}
+
+/// Encodes a change. Attributes of this dialect and passed-through members are merged in as they are, the latter last.
+///
+/// Fails with [`Error::Unsupported`] naming the first member that the vendor's API cannot say.
+pub(in super::super) fn encode(patch: &UserPatch) -> Result<Outward<'_>, Error> {
+    let UserPatch {
+        username,
+        email,
+        first_name,
+        last_name,
+        display_name,
+        title,
+        status,
+        is_bot,
+        phone,
+        settings,
+        icon,
+        role,
+        description,
+        attributes,
+        passthrough,
+        memberships,
+    } = patch;
+    sayable(&[
+        ("username", username.is_absent(), "has no counterpart in this API"),
+        (
+            "display_name",
+            display_name.is_absent(),
+            "follows from the first and last name in this API",
+        ),
+        ("title", title.is_absent(), "has no counterpart in this API"),
+        ("status", status.is_absent(), "cannot be set by an update in this API"),
+        ("is_bot", is_bot.is_absent(), "has no counterpart in this API"),
+        ("role", role.is_absent(), "has no counterpart in this API"),
+        ("description", description.is_absent(), "has no counterpart in this API"),
+        (
+            "memberships",
+            memberships.is_empty(),
+            "cannot be set by an update of a user in this API",
+        ),
+        ("icon", *icon != Patch::Null, "cannot be removed through this API"),
+    ])?;
+    let delta = wire::UserDelta {
+        email: email.clone(),
+        first_name: first_name.clone(),
+        last_name: last_name.clone(),
+        phone: phone.clone().map(|phone| wire::PhoneDelta {
+            prefix: phone.prefix,
+            number: phone.number,
+        }),
+        settings: settings.clone().map(settings_delta),
+    };
+    let mut document = match serde_json::to_value(delta).map_err(Error::internal)? {
+        Value::Object(document) => document,
+        other => return Err(Error::internal(format!("a delta encoded as {other}"))),
+    };
+    for (name, value) in attributes.iter().filter(|(_, value)| !value.is_absent()) {
+        let member = name
+            .strip_prefix(ATTRIBUTES)
+            .ok_or_else(|| Error::unsupported(format!("attributes.{name}"), "has no counterpart in this API"))?;
+        document.insert(member.to_owned(), value.value().cloned().unwrap_or_default());
+    }
+    document.extend(passthrough.clone());
+    Ok(Outward {
+        document,
+        icon: icon.value(),
+    })
+}
+
+fn sayable(members: &[(&str, bool, &str)]) -> Result<(), Error> {
+    match members.iter().find(|(_, unsaid, _)| !unsaid) {
+        Some((field, _, reason)) => Err(Error::unsupported(*field, *reason)),
+        None => Ok(()),
+    }
+}
+
+fn settings_delta(patch: SettingsPatch) -> wire::SettingsDelta {
+    let SettingsPatch {
+        culture_code,
+        language_code,
+        date_format,
+        time_format,
+        time_zone,
+        number_format,
+    } = patch;
+    wire::SettingsDelta {
+        culture_code,
+        language_code,
+        date_format,
+        time_format,
+        time_zone,
+        number_format: number_format.map(|format| wire::NumberFormatDelta {
+            decimal_separator: format.decimal_separator,
+            group_separator: format.group_separator,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_change_survives_the_way_out_and_in() {
+        let document = json!({
+            "email": "han@example.com", "firstName": "Han", "phone": null,
+            "settings": {"cultureCode": null, "timeZone": "UTC", "numberFormat": {"groupSeparator": null}},
+        });
+        let patch = decode_user(document.clone()).unwrap();
+        let outward = encode(&patch).unwrap();
+        assert_eq!(Value::Object(outward.document), document);
+        assert!(outward.icon.is_none());
+    }
+
+    #[test]
+    fn nothing_to_say_is_an_empty_document() {
+        assert_eq!(encode(&UserPatch::default()).unwrap().document, Map::new());
+    }
+
+    #[test]
+    fn what_the_vendor_cannot_say_is_refused_by_name() {
+        let cases = [
+            (
+                "username",
+                UserPatch {
+                    username: Patch::Null,
+                    ..UserPatch::default()
+                },
+            ),
+            (
+                "display_name",
+                UserPatch {
+                    display_name: Patch::Value("x".to_owned()),
+                    ..UserPatch::default()
+                },
+            ),
+            (
+                "title",
+                UserPatch {
+                    title: Patch::Value("x".to_owned()),
+                    ..UserPatch::default()
+                },
+            ),
+            (
+                "status",
+                UserPatch {
+                    status: Patch::Null,
+                    ..UserPatch::default()
+                },
+            ),
+            (
+                "is_bot",
+                UserPatch {
+                    is_bot: Patch::Value(true),
+                    ..UserPatch::default()
+                },
+            ),
+            (
+                "role",
+                UserPatch {
+                    role: Patch::Null,
+                    ..UserPatch::default()
+                },
+            ),
+            (
+                "description",
+                UserPatch {
+                    description: Patch::Null,
+                    ..UserPatch::default()
+                },
+            ),
+            (
+                "icon",
+                UserPatch {
+                    icon: Patch::Null,
+                    ..UserPatch::default()
+                },
+            ),
+            (
+                "attributes.nerm:locale",
+                UserPatch {
+                    attributes: [("nerm:locale".to_owned(), Patch::Null)].into(),
+                    ..UserPatch::default()
+                },
+            ),
+        ];
+        for (expected, patch) in cases {
+            match encode(&patch) {
+                Err(Error::Unsupported { field, .. }) => assert_eq!(field, expected),
+                other => panic!("{expected}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn own_attributes_and_passthrough_are_merged() {
+        let passthrough = json!({"x": [1], "firstName": "raw"}).as_object().unwrap().clone();
+        let patch = UserPatch {
+            first_name: Patch::Value("typed".to_owned()),
+            attributes: [
+                (
+                    "softwareone:currentAccount".to_owned(),
+                    Patch::Value(json!({"id": "ACC-0000-0001"})),
+                ),
+                ("softwareone:gone".to_owned(), Patch::Null),
+                ("nerm:locale".to_owned(), Patch::Absent),
+            ]
+            .into(),
+            passthrough,
+            ..UserPatch::default()
+        };
+        assert_eq!(
+            Value::Object(encode(&patch).unwrap().document),
+            json!({"firstName": "raw", "currentAccount": {"id": "ACC-0000-0001"}, "gone": null, "x": [1]})
+        );
+    }
+}

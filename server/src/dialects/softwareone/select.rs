@@ -1,0 +1,154 @@
+//! The `select` parameter: which members an answer is to show.
+//!
+//! `+x` or `x` shows, `-x` hides, `-*` hides all that is not shown by name; dots go deeper; names go letter case aside and
+//! unknown ones are ignored (contract notes, section 6). By default everything is shown. What was hidden is listed in
+//! `$meta.omitted`, top level only.
+
+use axum::{
+    extract::{FromRequestParts, Query},
+    http::request::Parts,
+};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    app::App,
+    failure::{Failure, Kind},
+};
+
+/// What the caller wants to see.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Select {
+    nothing_else: bool,
+    shown: Vec<Vec<String>>,
+    hidden: Vec<Vec<String>>,
+}
+
+impl FromRequestParts<App> for Select {
+    type Rejection = Failure;
+
+    /// Reads every `select` of the query; other parameters are ignored.
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Failure> {
+        let Query(query) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
+            .map_err(|_| Failure::new(Kind::BadParameter, "the query is malformed"))?;
+        let lists = query.iter().filter(|(name, _)| name == "select");
+        Ok(lists.fold(Self::default(), |select, (_, list)| select.and(list)))
+    }
+}
+
+impl Select {
+    /// Reads one comma-separated list. A leading space is a `+` that was decoded as in forms.
+    fn and(mut self, list: &str) -> Self {
+        for term in list.split(',') {
+            let (hide, path) = match term.strip_prefix('-') {
+                Some(path) => (true, path.trim()),
+                None => (false, term.trim_start_matches(['+', ' ']).trim_end()),
+            };
+            let names = || path.split('.').map(str::to_owned).collect();
+            match (hide, path) {
+                (_, "") | (false, "*") => {}
+                (true, "*") => self.nothing_else = true,
+                (true, _) => self.hidden.push(names()),
+                (false, _) => self.shown.push(names()),
+            }
+        }
+        self
+    }
+
+    /// The object as the caller wants to see it.
+    pub(super) fn apply(&self, whole: Value) -> Value {
+        let Value::Object(whole) = whole else { return whole };
+        if *self == Self::default() {
+            return Value::Object(whole);
+        }
+        let mut seen = if self.nothing_else { Map::new() } else { whole.clone() };
+        if self.nothing_else {
+            for path in &self.shown {
+                show(&whole, &mut seen, path);
+            }
+        }
+        for path in &self.hidden {
+            hide(&mut seen, path);
+        }
+        let omitted: Vec<&String> = whole.keys().filter(|name| !seen.contains_key(*name)).collect();
+        if !omitted.is_empty() {
+            let meta = json!({ "omitted": omitted });
+            seen.insert("$meta".to_owned(), meta);
+        }
+        Value::Object(seen)
+    }
+}
+
+/// Copies what is at the path; a path into a list copies the list.
+fn show(whole: &Map<String, Value>, seen: &mut Map<String, Value>, path: &[String]) {
+    let Some((name, rest)) = path.split_first() else { return };
+    let Some((name, value)) = member(whole, name) else {
+        return;
+    };
+    match value {
+        Value::Object(inner) if !rest.is_empty() => {
+            let place = seen.entry(name.clone()).or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(place) = place {
+                show(inner, place, rest);
+            }
+        }
+        _ => drop(seen.insert(name.clone(), value.clone())),
+    }
+}
+
+/// Removes what is at the path; a path into a list removes from each item.
+fn hide(seen: &mut Map<String, Value>, path: &[String]) {
+    let Some((name, rest)) = path.split_first() else { return };
+    let Some(name) = member(seen, name).map(|(name, _)| name.clone()) else {
+        return;
+    };
+    if rest.is_empty() {
+        seen.remove(&name);
+        return;
+    }
+    match seen.get_mut(&name) {
+        Some(Value::Object(inner)) => hide(inner, rest),
+        Some(Value::Array(items)) => items
+            .iter_mut()
+            .filter_map(Value::as_object_mut)
+            .for_each(|item| hide(item, rest)),
+        _ => {}
+    }
+}
+
+fn member<'a>(object: &'a Map<String, Value>, name: &str) -> Option<(&'a String, &'a Value)> {
+    object.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn selected(list: &str) -> Value {
+        let whole = json!({"id": "1", "name": "n", "audit": {"created": {"at": "t"}, "updated": {}}, "groups": [{"id": 1, "name": "g"}]});
+        Select::default().and(list).apply(whole)
+    }
+
+    #[test]
+    fn shows_everything_unless_told_otherwise() {
+        assert_eq!(selected("").as_object().unwrap().len(), 4);
+        assert_eq!(selected("+audit,accounts, groups.id").as_object().unwrap().len(), 4);
+    }
+
+    #[test]
+    fn hides_and_lists_what_was_hidden() {
+        let answer = selected("-audit,-nonsense,-groups.name");
+        assert_eq!(
+            answer,
+            json!({"id": "1", "name": "n", "groups": [{"id": 1}], "$meta": {"omitted": ["audit"]}})
+        );
+    }
+
+    #[test]
+    fn shows_only_what_is_named() {
+        let answer = selected("-*,ID,+audit.Created");
+        assert_eq!(
+            answer,
+            json!({"id": "1", "audit": {"created": {"at": "t"}}, "$meta": {"omitted": ["groups", "name"]}})
+        );
+    }
+}
