@@ -173,3 +173,110 @@ pub fn verify<'a>(
     }
     Ok((position, hash))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const START: (u64, ChainHash) = (0, ChainHash([0; 32]));
+
+    fn entry(number: u64) -> AuditEntry {
+        AuditEntry {
+            at: Timestamp::from_millis(1_700_000_000_000),
+            actor: Actor::operator(),
+            action: "update_user".to_owned(),
+            dialect: "console".to_owned(),
+            request_id: format!("request {number}"),
+            resource: "somebody".to_owned(),
+            account: None,
+            outcome: Outcome::Done,
+            revision: Some(Revision(number)),
+            changes: vec![FieldChange {
+                field: "title".to_owned(),
+                before: Value::Null,
+                after: json!(number),
+            }],
+        }
+    }
+
+    /// A chain as a store writes it.
+    fn chain(length: u64) -> Vec<AuditEvent> {
+        let mut hash = ChainHash::default();
+        let mut append = |position| {
+            let entry = entry(position);
+            let bytes = entry.encode().unwrap();
+            hash = hash.follow(position, digest(&bytes));
+            AuditEvent {
+                position,
+                entry,
+                bytes,
+                hash,
+            }
+        };
+        (1..=length).map(&mut append).collect()
+    }
+
+    #[test]
+    fn a_whole_chain_verifies_at_once_and_in_parts() {
+        let events = chain(5);
+        let end = (5, events[4].hash);
+        assert_eq!(verify(START, &events), Ok(end));
+        let half = verify(START, &events[..2]).unwrap();
+        assert_eq!(verify(half, &events[2..]), Ok(end));
+        assert_eq!(verify(START, &[]), Ok(START));
+    }
+
+    #[test]
+    fn a_changed_byte_is_found_where_it_is() {
+        for at in 0..5 {
+            let mut events = chain(5);
+            let last = events[at].bytes.len() - 1;
+            events[at].bytes[last] ^= 1;
+            assert_eq!(verify(START, &events), Err(at as u64 + 1));
+        }
+    }
+
+    #[test]
+    fn a_changed_entry_under_a_recomputed_hash_breaks_what_follows() {
+        let mut events = chain(5);
+        events[1].bytes = entry(99).encode().unwrap();
+        events[1].hash = events[0].hash.follow(2, digest(&events[1].bytes));
+        assert_eq!(verify(START, &events), Err(3));
+    }
+
+    #[test]
+    fn what_is_taken_out_slipped_in_or_swapped_is_found() {
+        let mut without_first = chain(5);
+        without_first.remove(0);
+        assert_eq!(verify(START, &without_first), Err(1));
+        let mut without_third = chain(5);
+        without_third.remove(2);
+        assert_eq!(verify(START, &without_third), Err(3));
+        let mut twice = chain(5);
+        twice.insert(3, twice[2].clone());
+        assert_eq!(verify(START, &twice), Err(4));
+        let mut swapped = chain(5);
+        swapped.swap(1, 2);
+        assert_eq!(verify(START, &swapped), Err(2));
+    }
+
+    #[test]
+    fn a_place_is_part_of_the_hash() {
+        let mut moved = chain(3);
+        moved[2].position = 4;
+        assert_eq!(verify(START, &moved), Err(3));
+        let bytes = entry(1).encode().unwrap();
+        assert_ne!(
+            ChainHash::default().follow(1, digest(&bytes)),
+            ChainHash::default().follow(2, digest(&bytes))
+        );
+    }
+
+    #[test]
+    fn entries_read_as_they_were_written() {
+        let bytes = entry(3).encode().unwrap();
+        assert_eq!(serde_json::from_slice::<AuditEntry>(&bytes).unwrap(), entry(3));
+    }
+}

@@ -70,3 +70,51 @@ impl Credential {
         self.expires_at.is_some_and(|end| end <= now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn the_fingerprint_is_the_last_four_characters() {
+        for (secret, fingerprint) in [
+            ("VVNSC3bOfkVsVt", "VsVt"),
+            ("abcd", "abcd"),
+            ("abc", "abc"),
+            ("", ""),
+            ("é界🚀ñx", "界🚀ñx"),
+        ] {
+            assert_eq!(Credential::fingerprint_of(secret), fingerprint);
+        }
+    }
+
+    #[test]
+    fn a_secret_is_hashed_exactly_as_shown() {
+        let hash = CredentialHash::of("abc");
+        let known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(hex::encode(hash.0), known);
+        assert_ne!(CredentialHash::of("abc "), hash);
+        assert_ne!(CredentialHash::of("ABC"), hash);
+    }
+
+    #[test]
+    fn a_credential_is_refused_from_its_last_moment_on() {
+        let end = Timestamp::from_millis(1_000);
+        let mut credential = Credential {
+            id: CredentialId(Uuid::nil()),
+            tenant: TenantId(Uuid::nil()),
+            serial: Serial(1),
+            hash: CredentialHash::of("x"),
+            fingerprint: String::new(),
+            subject: Subject::User(UserId(Uuid::nil())),
+            expires_at: Some(end),
+            created_at: Timestamp::from_millis(0),
+        };
+        assert!(!credential.expired(Timestamp::from_millis(999)));
+        assert!(credential.expired(end));
+        credential.expires_at = None;
+        assert!(!credential.expired(Timestamp::from_millis(i64::MAX)));
+    }
+}

@@ -78,3 +78,40 @@ pub struct IconRef {
     /// SHA-256 of the bytes, lower-case hexadecimal: also the picture's entity tag.
     pub digest: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
+
+    #[test]
+    fn pictures_are_recognised_by_their_first_bytes() {
+        let cases: [(&[u8], Option<IconType>); 8] = [
+            (PNG, Some(IconType::Png)),
+            (b"\x89PNG\r\n\x1a\nrest", Some(IconType::Png)),
+            (b"\xff\xd8\xff\xe0JFIF", Some(IconType::Jpeg)),
+            (&PNG[..7], None),
+            (b"\xff\xd8", None),
+            (b"GIF89a", None),
+            (b" \x89PNG\r\n\x1a\n", None),
+            (b"", None),
+        ];
+        for (bytes, media) in cases {
+            assert_eq!(IconType::sniff(bytes), media, "{bytes:?}");
+            assert_eq!(Icon::new(Arc::from(bytes)).map(|icon| icon.media), media);
+        }
+    }
+
+    #[test]
+    fn the_reference_measures_the_bytes() {
+        let reference = Icon::new(Arc::from(PNG)).unwrap().reference();
+        assert_eq!((reference.media, reference.size), (IconType::Png, 8));
+        let digest = "4c4b6a3be1314ab86138bef4314dde022e600960d8689a2c8f8631802d20dab6";
+        assert_eq!(reference.digest, digest);
+        assert_eq!(
+            (IconType::Png.media_type(), IconType::Jpeg.media_type()),
+            ("image/png", "image/jpeg")
+        );
+    }
+}

@@ -92,12 +92,13 @@ impl Statement {
     /// True if everything that `other` permits is permitted here: nobody may grant more than they hold.
     pub fn covers(&self, other: &Self) -> bool {
         let (mine, theirs) = (self.names(), other.names());
-        match (self.effect, other.effect) {
+        let lists = match (self.effect, other.effect) {
             (Effect::Allow, Effect::Allow) => theirs.is_subset(&mine),
             (Effect::Deny, Effect::Allow) => theirs.is_disjoint(&mine),
             (Effect::Deny, Effect::Deny) => mine.is_subset(&theirs),
             (Effect::Allow, Effect::Deny) => false,
-        }
+        };
+        lists && (self.permits_own_update() || !other.permits_own_update())
     }
 
     fn lists(&self, name: &str) -> bool {
@@ -140,7 +141,8 @@ pub fn may_ever(principal: &Principal, action: Action) -> bool {
         Action::UpdateUser => {
             statement.permits(action) || (principal.user().is_some() && statement.permits_own_update())
         }
-        Action::GetUser | Action::UpdateOwnUser => statement.permits(action),
+        Action::UpdateOwnUser => principal.user().is_some() && statement.permits_own_update(),
+        Action::GetUser => statement.permits(action),
     }
 }
 
@@ -159,7 +161,11 @@ pub fn decide(principal: &Principal, action: Action, target: &User) -> Verdict {
     if !in_reach {
         return Verdict::Hide;
     }
-    if statement.permits(action) {
+    let permitted = match action {
+        Action::UpdateOwnUser => himself && statement.permits_own_update(),
+        Action::GetUser | Action::UpdateUser => statement.permits(action),
+    };
+    if permitted {
         return Verdict::Allow;
     }
     if action == Action::UpdateUser && himself && statement.permits_own_update() {

@@ -66,3 +66,45 @@ impl Expect {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expectations_are_compared_with_the_record_as_it_stands() {
+        let (one, two) = (Revision(1), Revision(2));
+        let cases = [
+            (Expect::Any, true, true),
+            (Expect::Missing, true, false),
+            (Expect::Present, false, true),
+            (Expect::Exactly(one), false, true),
+            (Expect::Exactly(two), false, false),
+            (Expect::OneOf(vec![two, one]), false, true),
+            (Expect::OneOf(vec![]), false, false),
+            (Expect::NoneOf(vec![two]), true, true),
+            (Expect::NoneOf(vec![two, one]), true, false),
+        ];
+        for (expect, without, at_one) in cases {
+            assert_eq!(expect.check(None).is_ok(), without, "{expect:?} of nothing");
+            assert_eq!(expect.check(Some(one)).is_ok(), at_one, "{expect:?} of revision 1");
+        }
+    }
+
+    #[test]
+    fn a_refusal_carries_the_present_revision() {
+        let refusal = Expect::Exactly(Revision(1)).check(Some(Revision(7)));
+        assert!(matches!(
+            refusal,
+            Err(Error::Precondition {
+                current: Some(Revision(7))
+            })
+        ));
+    }
+
+    #[test]
+    fn the_last_revision_does_not_wrap() {
+        assert_eq!(Revision(u64::MAX).next(), Revision(u64::MAX));
+        assert_eq!(Revision::FIRST.next().to_string(), "2");
+    }
+}

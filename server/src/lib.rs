@@ -8,6 +8,7 @@ pub mod authenticate;
 pub mod dialects;
 pub mod extract;
 pub mod failure;
+pub mod openapi;
 pub mod outbound;
 pub mod pipeline;
 pub mod sample;

@@ -237,7 +237,7 @@ impl Changes {
         if patch.is_empty() && passthrough.is_empty() {
             return Ok(());
         }
-        for (name, value) in patch {
+        for (name, value) in patch.iter().filter(|(_, value)| !value.is_absent()) {
             self.attribute(slot, name.clone(), value.value())?;
         }
         for (name, value) in passthrough {

@@ -66,14 +66,13 @@ pub(super) fn attribute_name(field: &str, name: &str) -> Result<(), Error> {
     bounded(field, name, MAX_ATTRIBUTE_NAME)
 }
 
-/// Checks the nesting of free-form values and their size, as the bytes they take in JSON, roughly.
+/// Checks free-form values: that they read back as they are written, and their size, as the bytes they take in JSON,
+/// roughly.
 pub(super) fn free<'a>(field: &str, members: impl Iterator<Item = (&'a String, &'a Value)>) -> Result<(), Error> {
     let mut bytes = 0;
     for (name, value) in members {
-        if deeper_than(MAX_DEPTH, value) {
-            let reason = format!("must be nested at most {MAX_DEPTH} deep");
-            return Err(Error::invalid(field, reason));
-        }
+        legible_key(field, name)?;
+        legible(field, value, MAX_DEPTH)?;
         bytes += name.len() + 4 + weight(value);
     }
     if bytes > MAX_FREE_BYTES {
@@ -85,16 +84,34 @@ pub(super) fn free<'a>(field: &str, members: impl Iterator<Item = (&'a String, &
     Ok(())
 }
 
-/// True if the value has more than so many containers in one another.
-fn deeper_than(depth: usize, value: &Value) -> bool {
-    let children: Box<dyn Iterator<Item = &Value>> = match value {
-        Value::Array(items) => Box::new(items.iter()),
-        Value::Object(members) => Box::new(members.values()),
-        _ => return false,
-    };
-    depth
-        .checked_sub(1)
-        .is_none_or(|below| children.into_iter().any(|child| deeper_than(below, child)))
+/// Checks that a value has at most so many containers in one another, and no key that its reader takes for more than a key.
+fn legible(field: &str, value: &Value, depth: usize) -> Result<(), Error> {
+    if depth == 0 && (value.is_array() || value.is_object()) {
+        let reason = format!("must be nested at most {MAX_DEPTH} deep");
+        return Err(Error::invalid(field, reason));
+    }
+    match value {
+        Value::Array(items) => items.iter().try_for_each(|item| legible(field, item, depth - 1)),
+        Value::Object(members) => members.iter().try_for_each(|(name, member)| {
+            legible_key(field, name)?;
+            legible(field, member, depth - 1)
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// `serde_json` marks numbers of any precision by an object whose first key begins like this; members are kept sorted, so
+/// such a key can come first when the record is read, and make it illegible.
+const READERS_OWN: &str = "$serde_json::private::";
+
+fn legible_key(field: &str, name: &str) -> Result<(), Error> {
+    if name.starts_with(READERS_OWN) {
+        return Err(Error::invalid(
+            field,
+            format!("must not have keys that begin with {READERS_OWN}"),
+        ));
+    }
+    Ok(())
 }
 
 fn weight(value: &Value) -> usize {

@@ -13,6 +13,7 @@ use patchbay_core::{
 };
 use reqwest::RequestBuilder;
 use secrecy::ExposeSecret;
+use serde_json::{Map, Value};
 
 use super::{map, wire};
 use crate::outbound::http::{Answer, Target};
@@ -41,13 +42,20 @@ impl TrustedTwinConnector {
 
     async fn read(&self, id: &str) -> Result<User, Error> {
         let request = self.request(Method::GET, id)?;
-        user(id, &self.target.client.send(request).await?)
+        let answer = self.target.client.send(request).await?;
+        let user = user(&answer)?;
+        if user.uuid.is_none() {
+            return Err(answer.unreadable("the answer is not a user: it has no uuid"));
+        }
+        Ok(map::decode_user(id, user))
     }
 }
 
-/// The user in an answer. Either edition's members will do.
-fn user(id: &str, answer: &Answer) -> Result<User, Error> {
-    Ok(map::decode_user(id, answer.json()?))
+/// The user in an answer. Either edition's members will do, but it must be an object: serde would read an array as the
+/// members in order.
+fn user(answer: &Answer) -> Result<wire::User, Error> {
+    let members: Map<String, Value> = answer.json()?;
+    serde_json::from_value(Value::Object(members)).map_err(|error| answer.unreadable(&error.to_string()))
 }
 
 #[async_trait]
@@ -67,7 +75,7 @@ impl Connector for TrustedTwinConnector {
         let body = map::encode_update(update.patch)?;
         let request = self.request(Method::PATCH, update.id)?.json(&body);
         let answer = self.target.client.send(request).await?;
-        let partial: wire::User = answer.json()?;
+        let partial = user(&answer)?;
         if partial.uuid.is_some() {
             return Ok(Some(map::decode_user(update.id, partial)));
         }
