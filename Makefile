@@ -25,7 +25,7 @@ bless: ## Rewrites the generated files that the tests compare
 
 bench: ## Durable updates beside OpenLDAP, PocketBase and the echo ceiling
 	cargo build --release --locked
-	cd bench && cargo run --release --locked -- --out results
+	cargo run --release --locked --manifest-path bench/Cargo.toml -- --rounds 5 --seconds 3 --connections 1,16,64,256 --users 100000 --out bench/results
 
 fuzz: ## Every decoder, 30 seconds each
 	fuzz/run

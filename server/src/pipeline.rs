@@ -35,6 +35,7 @@ use crate::{
 pub struct RequestId(pub Arc<str>);
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// The server as one service: normalise the path → answer in the right dialect → mounts.
 pub fn service(app: &App) -> BoxCloneSyncService<Request, Response, std::convert::Infallible> {
@@ -105,14 +106,17 @@ async fn answer(State((app, ids)): State<(App, Arc<RequestIds>)>, mut request: R
     response
 }
 
-/// The failure in the called dialect's words; `Allow` of a 405 is the router's and is kept.
+/// The failure in the called dialect's words; `Allow` of a 405 is the router's and is kept, as is what a handler says it
+/// did of the caller's preferences (RFC 7240).
 fn render(dialect: Option<&dyn Dialect>, failure: &Failure, exchange: &Exchange, bare: Response) -> Response {
     let mut response = match dialect {
         Some(dialect) => dialect.render(failure, exchange),
         None => plain(failure, exchange),
     };
-    if let Some(allow) = bare.headers().get(http::header::ALLOW) {
-        response.headers_mut().insert(http::header::ALLOW, allow.clone());
+    for name in [&http::header::ALLOW, &PREFERENCE_APPLIED] {
+        if let Some(value) = bare.headers().get(name) {
+            response.headers_mut().insert(name, value.clone());
+        }
     }
     if let Some(seconds) = failure.retry_after {
         response.headers_mut().insert(http::header::RETRY_AFTER, seconds.into());

@@ -10,6 +10,9 @@ pub const MAX_TEXT: usize = 500;
 pub const MAX_ATTRIBUTES: usize = 256;
 /// The most bytes that the description, and likewise the attributes, may take as JSON.
 pub const MAX_FREE_BYTES: usize = 65_536;
+/// How deep free-form values may be nested. Below what JSON readers commonly bear, so that what is kept can be read again
+/// inside the records that quote it.
+const MAX_DEPTH: usize = 64;
 /// The most characters in an attribute's name, prefix included.
 const MAX_ATTRIBUTE_NAME: usize = 200;
 /// The most characters in a mail address (RFC 3696, errata 1690, rounded up to the customary 320).
@@ -63,9 +66,16 @@ pub(super) fn attribute_name(field: &str, name: &str) -> Result<(), Error> {
     bounded(field, name, MAX_ATTRIBUTE_NAME)
 }
 
-/// Checks the size of free-form values, as the bytes they take in JSON, roughly.
+/// Checks the nesting of free-form values and their size, as the bytes they take in JSON, roughly.
 pub(super) fn free<'a>(field: &str, members: impl Iterator<Item = (&'a String, &'a Value)>) -> Result<(), Error> {
-    let bytes: usize = members.map(|(name, value)| name.len() + 4 + weight(value)).sum();
+    let mut bytes = 0;
+    for (name, value) in members {
+        if deeper_than(MAX_DEPTH, value) {
+            let reason = format!("must be nested at most {MAX_DEPTH} deep");
+            return Err(Error::invalid(field, reason));
+        }
+        bytes += name.len() + 4 + weight(value);
+    }
     if bytes > MAX_FREE_BYTES {
         return Err(Error::invalid(
             field,
@@ -73,6 +83,18 @@ pub(super) fn free<'a>(field: &str, members: impl Iterator<Item = (&'a String, &
         ));
     }
     Ok(())
+}
+
+/// True if the value has more than so many containers in one another.
+fn deeper_than(depth: usize, value: &Value) -> bool {
+    let children: Box<dyn Iterator<Item = &Value>> = match value {
+        Value::Array(items) => Box::new(items.iter()),
+        Value::Object(members) => Box::new(members.values()),
+        _ => return false,
+    };
+    depth
+        .checked_sub(1)
+        .is_none_or(|below| children.into_iter().any(|child| deeper_than(below, child)))
 }
 
 fn weight(value: &Value) -> usize {

@@ -1,0 +1,164 @@
+//! The dialect spoken inward: `GET` and `PATCH /api/users/{id}`.
+
+use axum::{
+    Json,
+    extract::{Path, State, rejection::PathRejection},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, StatusCode, header};
+use patchbay_core::{
+    error::Error,
+    provider::{GetUser, Include, UpdateUser, UserView},
+    store::UserKey,
+};
+use serde_json::{Map, Value};
+use utoipa::openapi::{
+    ComponentsBuilder, OpenApiBuilder,
+    security::{Http, HttpAuthScheme, SecurityScheme},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    map,
+    wire::{ErrorResponse, UpdateRequest, UserResponse},
+};
+use crate::{
+    app::App,
+    authenticate::Caller,
+    extract::{self, Body, Conditions},
+    failure::{Failure, Kind},
+};
+
+/// The routes with their documentation.
+pub(super) fn routes() -> OpenApiRouter<App> {
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    let components = ComponentsBuilder::new().security_scheme("bearer", bearer).build();
+    let document = OpenApiBuilder::new().components(Some(components)).build();
+    OpenApiRouter::with_openapi(document).routes(routes!(get_user, patch_user))
+}
+
+/// Answers one user.
+#[utoipa::path(
+    get,
+    path = "/api/users/{id}",
+    operation_id = "getUser",
+    tag = "users",
+    summary = "Find user by id",
+    params(
+        ("id" = uuid::Uuid, Path, description = "ID of the object to retrieve or update"),
+        ("If-None-Match" = Option<String>, Header, description = "Answer 304 if the user is still at this revision"),
+    ),
+    responses(
+        (status = 200, description = "The user", body = UserResponse),
+        (status = 304, description = "The user is still at the revision that If-None-Match names"),
+        (status = 400, description = "Unable to complete", body = ErrorResponse),
+        (status = 401, description = "No valid key", body = ErrorResponse),
+        (status = 403, description = "Not permitted", body = ErrorResponse),
+        (status = 404, description = "No such user", body = ErrorResponse),
+        (status = 500, description = "Unhandled fault", body = ErrorResponse),
+    ),
+    security(("bearer" = []))
+)]
+async fn get_user(
+    State(app): State<App>,
+    Caller(context): Caller,
+    id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let query = GetUser {
+        key: UserKey::Opaque(path_id(id)?),
+        member_of: None,
+        include: Include::default(),
+    };
+    let view = app.gateway.get_user(&context, None, &query).await?;
+    let revision = view.user.revision;
+    if extract::not_modified(&headers, revision)? {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, extract::etag(revision))]).into_response());
+    }
+    Ok(answer(&view))
+}
+
+/// Changes the members that the body names, and answers the user as he is then.
+#[utoipa::path(
+    patch,
+    path = "/api/users/{id}",
+    operation_id = "patchUser",
+    tag = "users",
+    summary = "Update a user by id",
+    params(
+        ("id" = uuid::Uuid, Path, description = "ID of the object to retrieve or update"),
+        ("If-Match" = Option<String>, Header, description = "Change the user only if he is at this revision"),
+        ("If-None-Match" = Option<String>, Header, description = "Change the user only if he is not at this revision"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The first outcome under a key is repeated for 24 hours"),
+    ),
+    request_body = UpdateRequest,
+    responses(
+        (status = 200, description = "The user after the change", body = UserResponse),
+        (status = 400, description = "Bad Request - unable to complete", body = ErrorResponse),
+        (status = 401, description = "No valid key", body = ErrorResponse),
+        (status = 403, description = "Not permitted", body = ErrorResponse),
+        (status = 404, description = "No such user", body = ErrorResponse),
+        (status = 409, description = "The first request with this idempotency key has not ended", body = ErrorResponse),
+        (status = 412, description = "The user is not at the revision that the request requires", body = ErrorResponse),
+        (status = 413, description = "The body is too large", body = ErrorResponse),
+        (status = 422, description = "The idempotency key was used with another request", body = ErrorResponse),
+        (status = 500, description = "Unhandled fault", body = ErrorResponse),
+        (status = 503, description = "Too much work is waiting", body = ErrorResponse),
+    ),
+    security(("bearer" = []))
+)]
+async fn patch_user(
+    State(app): State<App>,
+    Caller(context): Caller,
+    id: Result<Path<String>, PathRejection>,
+    conditions: Conditions,
+    Body(body): Body,
+) -> Result<Response, Failure> {
+    let id = path_id(id)?;
+    let patch = map::decode_change(&id, unwrap(&body)?)?;
+    let update = UpdateUser {
+        patch,
+        idempotency: conditions.idempotency(&context, &[&body]),
+        expect: conditions.expect,
+        member_of: None,
+        include: Include::default(),
+    };
+    let key = UserKey::Opaque(id);
+    let updated = app.gateway.update_user(&context, None, &key, update).await?;
+    let view = updated
+        .view
+        .ok_or_else(|| Error::internal("the directory answered an update without the user"))?;
+    Ok(answer(&view))
+}
+
+fn answer(view: &UserView) -> Response {
+    let etag = extract::etag(view.user.revision);
+    let user = map::encode_user(&view.user);
+    ([(header::ETAG, etag)], Json(UserResponse { user })).into_response()
+}
+
+/// An id that is no text names nobody.
+fn path_id(id: Result<Path<String>, PathRejection>) -> Result<String, Failure> {
+    id.map(|Path(id)| id).map_err(|rejection| Failure {
+        log: Some(rejection.to_string()),
+        ..Failure::new(Kind::NotFound, "user not found")
+    })
+}
+
+/// The members of `user`.
+///
+/// An empty `user` counts as missing, as it does for the framework whose words the vendor answers (notes, section 9): "the
+/// value is empty". No body at all is a body without the parameter.
+fn unwrap(body: &[u8]) -> Result<Map<String, Value>, Failure> {
+    let missing = || Failure::new(Kind::Schema, "param is missing or the value is empty: user");
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Err(missing());
+    }
+    let Value::Object(mut body) = extract::json(body)? else {
+        return Err(missing());
+    };
+    match body.remove("user") {
+        Some(Value::Object(members)) if !members.is_empty() => Ok(members),
+        _ => Err(missing()),
+    }
+}

@@ -1,0 +1,313 @@
+//! The delta of a user: decoded where Patchbay is called, encoded where it calls.
+
+use std::collections::BTreeMap;
+
+use patchbay_core::{
+    error::Error,
+    patch::Patch,
+    settings::SettingsPatch,
+    user::{Status, UserPatch},
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::{PREFIX, attribute};
+use crate::{
+    dialects::nerm::wire::{UserChange, UserStatus, UserType},
+    failure::{Failure, Field, Kind},
+};
+
+const BLANK: &str = "can't be blank";
+const NOT_LISTED: &str = "is not included in the list";
+
+/// Decodes the members of `user`, sent to the path that ends in `id`.
+///
+/// Fails with [`Kind::Invalid`] naming every member that has the wrong type, is blank where the vendor requires it, or is
+/// not one of the values it lists. Unknown and read-only members are ignored.
+pub(in crate::dialects::nerm) fn decode_change(id: &str, members: Map<String, Value>) -> Result<UserPatch, Failure> {
+    let mut problems = Problems::default();
+    let UserChange {
+        id: sent_id,
+        name,
+        email,
+        kind,
+        profile_id,
+        title,
+        status,
+        login,
+        admin,
+        group_strings,
+        locale,
+        sailpoint_identity_id,
+    } = problems.typed(members);
+    problems.same_id(id, &sent_id);
+    let mut patch = UserPatch {
+        username: problems.filled("login", login),
+        email: problems.filled("email", email),
+        display_name: problems.filled("name", name),
+        title,
+        status: problems.status(status),
+        settings: locale_patch(locale),
+        ..UserPatch::default()
+    };
+    let kind = problems.kind(kind);
+    let profile_id = problems.profile_id(profile_id);
+    let mut keep = |name: &str, value: Patch<Value>| {
+        if !value.is_absent() {
+            patch.attributes.insert(attribute(name), value);
+        }
+    };
+    keep("type", kind.map(Value::String));
+    keep("profile_id", profile_id.map(Value::String));
+    keep("admin", admin.map(Value::Bool));
+    keep("group_strings", group_strings.map(Value::String));
+    keep("sailpoint_identity_id", sailpoint_identity_id.map(Value::String));
+    problems.none()?;
+    Ok(patch)
+}
+
+fn locale_patch(locale: Patch<String>) -> Patch<SettingsPatch> {
+    if locale.is_absent() {
+        return Patch::Absent;
+    }
+    Patch::Value(SettingsPatch {
+        culture_code: locale,
+        ..SettingsPatch::default()
+    })
+}
+
+/// What is wrong with a change, member by member.
+#[derive(Default)]
+struct Problems(Vec<(String, String)>);
+
+impl Problems {
+    fn add(&mut self, member: &str, reason: impl Into<String>) {
+        self.0.push((member.to_owned(), reason.into()));
+    }
+
+    /// The members with their types; those of another type are noted and taken as absent.
+    fn typed(&mut self, mut members: Map<String, Value>) -> UserChange {
+        members.retain(|name, value| {
+            let alone = Map::from_iter([(name.clone(), value.clone())]);
+            let wrong = read::<UserChange>(alone).err();
+            if let Some(error) = &wrong {
+                self.add(name, expected(error));
+            }
+            wrong.is_none()
+        });
+        // Each member was just read on its own, and a map holds none twice.
+        read(members).unwrap_or_default()
+    }
+
+    /// The id in the body may only repeat that of the path, in any spelling of the same UUID.
+    fn same_id(&mut self, path: &str, sent: &Patch<String>) {
+        let same = match sent {
+            Patch::Absent => true,
+            Patch::Null => false,
+            Patch::Value(sent) => {
+                sent == path || matches!((Uuid::parse_str(sent), Uuid::parse_str(path)), (Ok(a), Ok(b)) if a == b)
+            }
+        };
+        if !same {
+            self.add("id", "must be the id in the path");
+        }
+    }
+
+    fn filled(&mut self, member: &str, sent: Patch<String>) -> Patch<String> {
+        let blank = match &sent {
+            Patch::Absent => false,
+            Patch::Null => true,
+            Patch::Value(text) => text.trim().is_empty(),
+        };
+        if blank {
+            self.add(member, BLANK);
+        }
+        sent
+    }
+
+    fn status(&mut self, sent: Patch<String>) -> Patch<Status> {
+        let Patch::Value(text) = self.filled("status", sent) else {
+            return Patch::Absent;
+        };
+        let found = UserStatus::ALL.into_iter().find(|status| status.as_str() == text);
+        if found.is_none() && !text.trim().is_empty() {
+            self.add("status", NOT_LISTED);
+        }
+        found.map_or(Patch::Absent, |status| Patch::Value(domain_status(status)))
+    }
+
+    fn kind(&mut self, sent: Patch<String>) -> Patch<String> {
+        let listed = |text: &str| UserType::ALL.iter().any(|kind| kind.as_str() == text);
+        if !sent.is_absent() && !sent.value().is_some_and(|text| listed(text)) {
+            self.add("type", NOT_LISTED);
+        }
+        sent
+    }
+
+    fn profile_id(&mut self, sent: Patch<String>) -> Patch<String> {
+        sent.try_map(|text| Uuid::parse_str(&text).map(|id| id.to_string()))
+            .unwrap_or_else(|_| {
+                self.add("profile_id", "must be a UUID");
+                Patch::Absent
+            })
+    }
+
+    /// Fails if anything is wrong.
+    fn none(self) -> Result<(), Failure> {
+        let mut problems = self.0.into_iter();
+        let Some((member, reason)) = problems.next() else {
+            return Ok(());
+        };
+        let mut failure = Failure::about(Kind::Invalid, member, reason);
+        failure.also = problems
+            .map(|(member, reason)| (Field::Wire(member), reason))
+            .collect();
+        Err(failure)
+    }
+}
+
+fn read<T: DeserializeOwned>(members: Map<String, Value>) -> Result<T, serde_json::Error> {
+    serde_json::from_value(Value::Object(members))
+}
+
+/// "invalid type: number, expected a string" → "must be a string".
+fn expected(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split_once("expected ").map_or_else(
+        || "has the wrong type".to_owned(),
+        |(_, expected)| format!("must be {expected}"),
+    )
+}
+
+fn domain_status(status: UserStatus) -> Status {
+    match status {
+        UserStatus::Active => Status::Enabled,
+        UserStatus::Pending => Status::Pending,
+        UserStatus::Disabled => Status::Disabled,
+    }
+}
+
+/// Encodes a delta as the members of `user`, with the id (the bundle marks it as required), and the passed-through
+/// members as they are; those win over members of the same name.
+///
+/// Fails with [`Error::Unsupported`] naming the first member that the vendor's update cannot say.
+pub(in crate::dialects::nerm) fn encode_change(id: &str, patch: &UserPatch) -> Result<Map<String, Value>, Error> {
+    let UserPatch {
+        username,
+        email,
+        first_name,
+        last_name,
+        display_name,
+        title,
+        status,
+        is_bot,
+        phone,
+        settings,
+        icon,
+        role,
+        description,
+        attributes,
+        passthrough,
+        memberships,
+    } = patch;
+    only_absent(&[
+        ("first_name", first_name.is_absent()),
+        ("last_name", last_name.is_absent()),
+        ("is_bot", is_bot.is_absent()),
+        ("phone", phone.is_absent()),
+        ("icon", icon.is_absent()),
+        ("role", role.is_absent()),
+        ("description", description.is_absent()),
+        ("memberships", memberships.is_empty()),
+    ])?;
+    let mut change = UserChange {
+        id: Patch::Value(id.to_owned()),
+        name: display_name.clone(),
+        email: email.clone(),
+        title: title.clone(),
+        login: username.clone(),
+        locale: encode_locale(settings)?,
+        status: status.try_map(encode_status)?,
+        ..UserChange::default()
+    };
+    encode_attributes(&mut change, attributes)?;
+    let mut members = match serde_json::to_value(change).map_err(Error::internal)? {
+        Value::Object(members) => members,
+        other => return Err(Error::internal(format!("a change became {other}"))),
+    };
+    if passthrough.contains_key("id") {
+        return Err(Error::unsupported("passthrough.id", "cannot be changed: it names the user"));
+    }
+    members.extend(passthrough.clone());
+    Ok(members)
+}
+
+fn only_absent(members: &[(&str, bool)]) -> Result<(), Error> {
+    match members.iter().find(|(_, absent)| !absent) {
+        Some((field, _)) => Err(Error::unsupported(*field, "cannot be changed through this provider")),
+        None => Ok(()),
+    }
+}
+
+fn encode_status(status: Status) -> Result<String, Error> {
+    let status = match status {
+        Status::Enabled => UserStatus::Active,
+        Status::Pending => UserStatus::Pending,
+        Status::Disabled => UserStatus::Disabled,
+        Status::Blocked => {
+            return Err(Error::unsupported(
+                "status",
+                "cannot be Blocked in this provider: it knows Enabled, Pending and Disabled",
+            ));
+        }
+    };
+    Ok(status.as_str().to_owned())
+}
+
+/// Of the settings only the locale can be said; clearing them all would clear more than that.
+fn encode_locale(settings: &Patch<SettingsPatch>) -> Result<Patch<String>, Error> {
+    let SettingsPatch {
+        culture_code,
+        language_code,
+        date_format,
+        time_format,
+        time_zone,
+        number_format,
+    } = match settings {
+        Patch::Absent => return Ok(Patch::Absent),
+        Patch::Null => return Err(Error::unsupported("settings", "cannot be cleared as a whole")),
+        Patch::Value(settings) => settings,
+    };
+    only_absent(&[
+        ("settings.language_code", language_code.is_absent()),
+        ("settings.date_format", date_format.is_absent()),
+        ("settings.time_format", time_format.is_absent()),
+        ("settings.time_zone", time_zone.is_absent()),
+        ("settings.number_format", number_format.is_absent()),
+    ])?;
+    Ok(culture_code.clone())
+}
+
+fn encode_attributes(change: &mut UserChange, attributes: &BTreeMap<String, Patch<Value>>) -> Result<(), Error> {
+    for (key, value) in attributes {
+        let field = format!("attributes.{key}");
+        let slot = match key.strip_prefix(PREFIX) {
+            Some("type") => &mut change.kind,
+            Some("profile_id") => &mut change.profile_id,
+            Some("group_strings") => &mut change.group_strings,
+            Some("sailpoint_identity_id") => &mut change.sailpoint_identity_id,
+            Some("admin") => {
+                let flag = |value: &Value| value.as_bool().ok_or_else(|| Error::invalid(&field, "must be true or false"));
+                change.admin = value.as_ref().try_map(flag)?;
+                continue;
+            }
+            _ => return Err(Error::unsupported(field, "cannot be changed through this provider")),
+        };
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        *slot = value
+            .as_ref()
+            .try_map(|value| text(value).ok_or_else(|| Error::invalid(&field, "must be a string")))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,248 @@
+//! StackOne's user calls as routes: bodies to changes, users to bodies, nothing decided.
+
+mod headers;
+mod heartbeat;
+mod query;
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use http::StatusCode;
+use patchbay_core::{
+    error::Error,
+    provider::{GetUser, Include, UpdateUser, Updated},
+    revision::Revision,
+    store::UserKey,
+    user::User,
+};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use self::{
+    headers::{Account, Id, JsonMedia},
+    heartbeat::Heartbeat,
+    query::Shown,
+};
+use super::{
+    map,
+    wire::{self, Object},
+};
+use crate::{
+    app::App,
+    authenticate::Caller,
+    extract::{self, Body, Conditions},
+    failure::{Failure, Kind},
+};
+
+/// The document's frame.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "StackOne Unified IAM, as served by Patchbay"),
+    tags((name = "Users", description = "People or accounts with access to the system."))
+)]
+struct Document;
+
+/// The routes.
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(update_user))
+        .routes(routes!(get_user))
+}
+
+/// A call's good end: what its 200 carries.
+struct Answer {
+    json: Bytes,
+    /// The user's version, where it is known.
+    revision: Option<Revision>,
+    /// True if the caller has this version already.
+    unchanged: bool,
+}
+
+impl Answer {
+    fn new<T: Serialize>(body: &T, revision: Option<Revision>) -> Result<Self, Failure> {
+        let json = serde_json::to_vec(body).map_err(Error::internal)?.into();
+        Ok(Self {
+            json,
+            revision,
+            unchanged: false,
+        })
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let mut response = if self.unchanged {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            ([(header::CONTENT_TYPE, "application/json")], self.json).into_response()
+        };
+        let tag = self.revision.map(extract::etag).and_then(|tag| tag.parse().ok());
+        if let Some(tag) = tag {
+            response.headers_mut().insert(header::ETAG, tag);
+        }
+        response
+    }
+}
+
+/// Update user.
+///
+/// Changes the members that are sent: null clears, absent leaves. `Idempotency-Key`, `If-Match` and `If-None-Match` are
+/// honoured. The write goes on if the caller hangs up.
+#[utoipa::path(
+    patch,
+    path = "/unified/iam/users/{id}",
+    operation_id = "iam_update_user",
+    tag = "Users",
+    params(
+        ("id" = String, Path, description = "The user's `id` or `remote_id`"),
+        ("x-account-id" = String, Header, description = "The linked account"),
+        ("Prefer" = Option<String>, Header, description = "`heartbeat` keeps a slow call alive with newlines"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat recognisable for 24 hours"),
+        ("If-Match" = Option<String>, Header, description = "The entity tag that the user must have"),
+        ("If-None-Match" = Option<String>, Header, description = "Entity tags that the user must not have"),
+    ),
+    request_body = wire::UserUpdate,
+    responses(
+        (status = 200, description = "Record updated successfully.", body = wire::UpdateResult),
+        (status = 400, description = "Invalid request.", body = wire::ErrorResponse),
+        (status = 401, description = "Unauthorized access.", body = wire::ErrorResponse),
+        (status = 403, description = "Forbidden.", body = wire::ErrorResponse),
+        (status = 404, description = "Resource not found.", body = wire::ErrorResponse),
+        (status = 408, description = "The request has timed out; see Retry-After.", body = wire::ErrorResponse),
+        (status = 409, description = "Conflict with current state.", body = wire::ErrorResponse),
+        (status = 412, description = "If-Match does not hold, or the linked account is off.", body = wire::ErrorResponse),
+        (status = 413, description = "The body is too large.", body = wire::ErrorResponse),
+        (status = 415, description = "The body is not JSON by its media type.", body = wire::ErrorResponse),
+        (status = 422, description = "Validation error.", body = wire::ErrorResponse),
+        (status = 429, description = "Too many requests; see Retry-After.", body = wire::ErrorResponse),
+        (status = 500, description = "Server error.", body = wire::ErrorResponse),
+        (status = 501, description = "The provider cannot do this.", body = wire::ErrorResponse),
+        (status = 502, description = "The provider failed.", body = wire::ErrorResponse),
+        (status = 503, description = "Too much work is waiting; see Retry-After.", body = wire::ErrorResponse),
+    ),
+)]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one extractor per part of the request, in the order of their checks"
+)]
+async fn update_user(
+    State(app): State<App>,
+    Caller(context): Caller,
+    Account(account): Account,
+    Id(id): Id,
+    conditions: Conditions,
+    heartbeat: Heartbeat,
+    _: JsonMedia,
+    Body(body): Body,
+) -> Result<Response, Failure> {
+    let update = UpdateUser {
+        patch: map::decode_update(decode(&body)?)?,
+        idempotency: conditions.idempotency(&context, &[account.0.as_bytes(), &body]),
+        expect: conditions.expect,
+        ..UpdateUser::default()
+    };
+    let work = async move {
+        let key = UserKey::Opaque(id);
+        let updated = app.gateway.update_user(&context, Some(&account), &key, update).await?;
+        updated_answer(&updated)
+    };
+    Ok(heartbeat.write(work).await)
+}
+
+fn decode(body: &[u8]) -> Result<wire::UserUpdate, Failure> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Err(Failure::new(
+            Kind::NotJson,
+            "the request body must be a JSON object, not empty",
+        ));
+    }
+    extract::json::<Object<wire::UserUpdate>>(body).map(|body| body.0)
+}
+
+fn updated_answer(updated: &Updated) -> Result<Answer, Failure> {
+    let result = wire::UpdateResult {
+        status_code: StatusCode::OK.as_u16(),
+        message: wire::UpdateResult::UPDATED.to_owned(),
+        timestamp: updated.at.to_string(),
+    };
+    let revision = updated.view.as_ref().map(|view| version(&view.user)).transpose()?;
+    Answer::new(&result, revision)
+}
+
+/// Get user.
+///
+/// `If-None-Match` is honoured with 304.
+#[utoipa::path(
+    get,
+    path = "/unified/iam/users/{id}",
+    operation_id = "iam_get_user",
+    tag = "Users",
+    params(
+        ("id" = String, Path, description = "The user's `id` or `remote_id`"),
+        ("x-account-id" = String, Header, description = "The linked account"),
+        ("raw" = Option<bool>, Query, description = "Whether to list the requests made to the provider"),
+        ("fields" = Option<String>, Query, description = "Comma separated members to show; empty means all"),
+        ("expand" = Option<String>, Query, description = "Comma separated relations to show: roles, groups"),
+        ("Prefer" = Option<String>, Header, description = "`heartbeat` keeps a slow call alive with newlines"),
+        ("If-None-Match" = Option<String>, Header, description = "Entity tags that the caller has already"),
+    ),
+    responses(
+        (status = 200, description = "The user.", body = wire::UserResult<wire::User>),
+        (status = 304, description = "The caller has this version already."),
+        (status = 400, description = "Invalid request.", body = wire::ErrorResponse),
+        (status = 401, description = "Unauthorized access.", body = wire::ErrorResponse),
+        (status = 403, description = "Forbidden.", body = wire::ErrorResponse),
+        (status = 404, description = "Resource not found.", body = wire::ErrorResponse),
+        (status = 408, description = "The request has timed out; see Retry-After.", body = wire::ErrorResponse),
+        (status = 412, description = "The linked account is off.", body = wire::ErrorResponse),
+        (status = 429, description = "Too many requests; see Retry-After.", body = wire::ErrorResponse),
+        (status = 500, description = "Server error.", body = wire::ErrorResponse),
+        (status = 501, description = "The provider cannot do this.", body = wire::ErrorResponse),
+        (status = 502, description = "The provider failed.", body = wire::ErrorResponse),
+    ),
+)]
+async fn get_user(
+    State(app): State<App>,
+    Caller(context): Caller,
+    Account(account): Account,
+    Id(id): Id,
+    shown: Shown,
+    heartbeat: Heartbeat,
+    headers: HeaderMap,
+) -> Response {
+    let query = GetUser {
+        key: UserKey::Opaque(id),
+        member_of: None,
+        include: Include {
+            role: shown.expand.roles,
+            memberships: shown.expand.groups,
+        },
+    };
+    let work = async move {
+        let view = app.gateway.get_user(&context, Some(&account), &query).await?;
+        let revision = version(&view.user)?;
+        let mut answer = Answer::new(&shown.body(&view)?, Some(revision))?;
+        answer.unchanged = extract::not_modified(&headers, revision)?;
+        Ok(answer)
+    };
+    heartbeat.read(work).await
+}
+
+/// The version of a user for his entity tag. A remote system's user has no revision of ours: his is a digest of all that
+/// the vendor tells of him.
+fn version(user: &User) -> Result<Revision, Error> {
+    if user.remote_id.is_none() {
+        return Ok(user.revision);
+    }
+    let told = serde_json::to_vec(user).map_err(Error::internal)?;
+    let digest: [u8; 32] = Sha256::digest(told).into();
+    let (first, _) = digest.split_at(8);
+    Ok(Revision(
+        first.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)),
+    ))
+}

@@ -1,0 +1,77 @@
+//! The dialect spoken outward: encodes changes, calls, decodes users.
+//!
+//! The vendor's base URL is `https://rest.trustedtwin.com`, without a version prefix; the secret is the bare value of
+//! `Authorization`. Preconditions and pictures are unknown there.
+
+use async_trait::async_trait;
+use http::{HeaderValue, Method, header};
+use patchbay_core::{
+    connector::{Connector, RemoteUpdate},
+    error::Error,
+    provider::Capability,
+    user::User,
+};
+use reqwest::RequestBuilder;
+use secrecy::ExposeSecret;
+
+use super::{map, wire};
+use crate::outbound::http::{Answer, Target};
+
+/// One linked account at the vendor.
+pub(super) struct TrustedTwinConnector {
+    target: Target,
+}
+
+impl TrustedTwinConnector {
+    /// A connector to a target. It needs no settings.
+    pub(super) fn new(target: Target) -> Self {
+        Self { target }
+    }
+
+    /// A request about one user. An id that is no UUID names nobody there, and must not become another path.
+    fn request(&self, method: Method, id: &str) -> Result<RequestBuilder, Error> {
+        let id = map::uuid(id).ok_or(Error::NotFound { what: "user" })?;
+        let mut secret = HeaderValue::from_str(self.target.secret.expose_secret())
+            .map_err(|_| Error::internal("the secret of a linked account does not fit a header"))?;
+        secret.set_sensitive(true);
+        let url = format!("{}/users/{id}", self.target.base_url);
+        let request = self.target.client.request(method, &url)?;
+        Ok(request.header(header::AUTHORIZATION, secret))
+    }
+
+    async fn read(&self, id: &str) -> Result<User, Error> {
+        let request = self.request(Method::GET, id)?;
+        user(id, &self.target.client.send(request).await?)
+    }
+}
+
+/// The user in an answer. Either edition's members will do.
+fn user(id: &str, answer: &Answer) -> Result<User, Error> {
+    Ok(map::decode_user(id, answer.json()?))
+}
+
+#[async_trait]
+impl Connector for TrustedTwinConnector {
+    fn capability(&self) -> Capability {
+        Capability {
+            conditional_update: false,
+            icons: false,
+        }
+    }
+
+    async fn get_user(&self, id: &str) -> Result<User, Error> {
+        self.read(id).await
+    }
+
+    async fn update_user(&self, update: RemoteUpdate<'_>) -> Result<Option<User>, Error> {
+        let body = map::encode_update(update.patch)?;
+        let request = self.request(Method::PATCH, update.id)?.json(&body);
+        let answer = self.target.client.send(request).await?;
+        let partial: wire::User = answer.json()?;
+        if partial.uuid.is_some() {
+            return Ok(Some(map::decode_user(update.id, partial)));
+        }
+        // One edition answers a part only. The write is done, so a failure to read it back is not the write's.
+        Ok(self.read(update.id).await.ok())
+    }
+}
