@@ -224,106 +224,64 @@ fn statuses_and_languages_are_shown() {
     assert_eq!(shown.preferred_language.as_deref(), Some("de"));
 }
 
-#[test]
-fn what_the_vendor_cannot_say_is_refused_by_name() {
-    let text = || Patch::Value("x".to_owned());
-    let patch = UserPatch::default;
-    let settings = |settings| UserPatch {
-        settings: Patch::Value(settings),
-        ..patch()
-    };
-    let attribute = |key: &str, value| UserPatch {
+/// The member that a change is refused for as one that the vendor cannot say.
+fn unsupported(patch: &UserPatch) -> String {
+    match encode_change("7", patch).unwrap_err() {
+        Error::Unsupported { field, .. } => field,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn attribute(key: &str, value: Value) -> UserPatch {
+    UserPatch {
         attributes: BTreeMap::from([(key.to_owned(), Patch::Value(value))]),
-        ..patch()
-    };
+        ..UserPatch::default()
+    }
+}
+
+#[test]
+fn members_that_the_vendor_lacks_are_refused_by_name() {
+    type Change = fn(&mut UserPatch);
+    let changes: [(&str, Change); 9] = [
+        ("first_name", |patch| patch.first_name = Patch::Value("x".to_owned())),
+        ("last_name", |patch| patch.last_name = Patch::Null),
+        ("is_bot", |patch| patch.is_bot = Patch::Value(true)),
+        ("phone", |patch| patch.phone = Patch::Value(PhonePatch::default())),
+        ("icon", |patch| patch.icon = Patch::Null),
+        ("role", |patch| patch.role = Patch::Value(RoleId(Uuid::nil()))),
+        ("description", |patch| patch.description = Patch::Null),
+        ("settings", |patch| patch.settings = Patch::Null),
+        ("status", |patch| patch.status = Patch::Value(Status::Blocked)),
+    ];
+    for (name, change) in changes {
+        let mut patch = UserPatch::default();
+        change(&mut patch);
+        assert_eq!(unsupported(&patch), name);
+    }
+}
+
+#[test]
+fn nested_members_that_the_vendor_lacks_are_refused_by_name() {
     let language = SettingsPatch {
-        language_code: text(),
+        language_code: Patch::Null,
         ..SettingsPatch::default()
     };
-    let cases = [
-        (
-            "first_name",
-            UserPatch {
-                first_name: text(),
-                ..patch()
-            },
-        ),
-        (
-            "last_name",
-            UserPatch {
-                last_name: Patch::Null,
-                ..patch()
-            },
-        ),
-        (
-            "is_bot",
-            UserPatch {
-                is_bot: Patch::Value(true),
-                ..patch()
-            },
-        ),
-        (
-            "phone",
-            UserPatch {
-                phone: Patch::Value(PhonePatch::default()),
-                ..patch()
-            },
-        ),
-        (
-            "icon",
-            UserPatch {
-                icon: Patch::Null,
-                ..patch()
-            },
-        ),
-        (
-            "role",
-            UserPatch {
-                role: Patch::Value(RoleId(Uuid::nil())),
-                ..patch()
-            },
-        ),
-        (
-            "description",
-            UserPatch {
-                description: Patch::Null,
-                ..patch()
-            },
-        ),
-        (
-            "settings",
-            UserPatch {
-                settings: Patch::Null,
-                ..patch()
-            },
-        ),
-        ("settings.language_code", settings(language)),
-        (
-            "status",
-            UserPatch {
-                status: Patch::Value(Status::Blocked),
-                ..patch()
-            },
-        ),
-        ("attributes.softwareone:x", attribute("softwareone:x", json!(1))),
-        ("attributes.nerm:uid", attribute("nerm:uid", json!("x"))),
-        (
-            "passthrough.id",
-            UserPatch {
-                passthrough: members(json!({ "id": "8" })),
-                ..patch()
-            },
-        ),
-    ];
-    for (name, patch) in cases {
-        match encode_change("7", &patch).unwrap_err() {
-            Error::Unsupported { field, .. } => assert_eq!(field, name),
-            other => panic!("{name}: {other:?}"),
-        }
+    let mut patch = UserPatch {
+        settings: Patch::Value(language),
+        ..UserPatch::default()
+    };
+    assert_eq!(unsupported(&patch), "settings.language_code");
+    patch.settings = Patch::Absent;
+    patch.passthrough = members(json!({ "id": "8" }));
+    assert_eq!(unsupported(&patch), "passthrough.id");
+    for key in ["softwareone:x", "nerm:uid", "nerm:cookies_accepted_at"] {
+        assert_eq!(unsupported(&attribute(key, json!("x"))), format!("attributes.{key}"));
     }
-    match encode_change("7", &attribute("nerm:admin", json!("yes"))).unwrap_err() {
-        Error::Invalid { field, .. } => assert_eq!(field, "attributes.nerm:admin"),
-        other => panic!("{other:?}"),
+    for (key, value) in [("nerm:admin", json!("yes")), ("nerm:type", json!(1))] {
+        match encode_change("7", &attribute(key, value)).unwrap_err() {
+            Error::Invalid { field, .. } => assert_eq!(field, format!("attributes.{key}")),
+            other => panic!("{other:?}"),
+        }
     }
 }
 
