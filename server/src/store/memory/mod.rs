@@ -26,6 +26,8 @@ use patchbay_core::{
     user::User,
 };
 
+use super::confine;
+
 /// A store that lives as long as the process.
 #[derive(Default)]
 pub struct MemoryStore(Mutex<State>);
@@ -160,6 +162,7 @@ impl Store for MemoryStore {
     }
 
     async fn commit(&self, changeset: Changeset) -> Result<Committed, Error> {
+        confine::check(&changeset)?;
         let mut state = self.state();
         let mut next = state.clone();
         let committed = next.commit(changeset)?;
@@ -217,21 +220,25 @@ impl State {
             Delta::UpdateUser { id, expect, patch } => {
                 let update = changeset::update(data.users.get(&id).map(AsRef::as_ref), &expect, &patch, at)?;
                 changed = !update.changes.is_empty();
-                changes.extend(update.changes);
-                match patch.icon.value() {
-                    Some(icon) => drop(data.icons.insert(id, icon.clone())),
-                    None if update.user.icon.is_none() => drop(data.icons.remove(&id)),
-                    None => {}
+                if update.changes.iter().any(|change| change.field == "icon") {
+                    match patch.icon.value() {
+                        Some(icon) => drop(data.icons.insert(id, icon.clone())),
+                        None => drop(data.icons.remove(&id)),
+                    }
                 }
+                changes.extend(update.changes);
                 committed.user = Some(data.put_user(update.user)?);
             }
             Delta::CreateUser(user) if data.users.contains_key(&user.id) => return Err(Error::Taken { field: "id" }),
             Delta::CreateUser(user) => committed.user = Some(data.put_user(*user)?),
-            Delta::PutTenant(record) => self.tenants.push(record),
+            Delta::PutTenant(record) => match self.tenants.iter_mut().find(|tenant| tenant.id == record.id) {
+                Some(tenant) => *tenant = record,
+                None => self.tenants.push(record),
+            },
             Delta::PutRole(record) => drop(data.roles.insert(record.id, record)),
             Delta::PutOrganization(record) => drop(data.organizations.insert(record.id, record)),
             Delta::PutGroup(record) => drop(data.groups.insert(record.id, record)),
-            Delta::PutCredential(record) => drop(self.credentials.insert(record.hash.0, record)),
+            Delta::PutCredential(record) => self.put_credential(record)?,
             Delta::PutLinkedAccount(record) => data.put_account(record),
             Delta::RemoveLinkedAccount(id) => data.accounts.retain(|account| account.id != id),
             Delta::PutLedger(entry) => drop(data.ledger.insert(entry.id, *entry)),
@@ -241,16 +248,29 @@ impl State {
     }
 }
 
+impl State {
+    /// Keeps a credential, if its secret is its alone.
+    fn put_credential(&mut self, record: Credential) -> Result<(), Error> {
+        let same = |other: &Credential| (other.tenant, other.id) == (record.tenant, record.id);
+        if self.credentials.get(&record.hash.0).is_some_and(|other| !same(other)) {
+            return Err(Error::Taken { field: "hash" });
+        }
+        self.credentials.retain(|_, other| !same(other));
+        self.credentials.insert(record.hash.0, record);
+        Ok(())
+    }
+}
+
 impl Data {
     /// Keeps a user, if his number and user name are his alone.
     fn put_user(&mut self, user: User) -> Result<Arc<User>, Error> {
-        for other in self.users.values().filter(|other| other.id != user.id) {
-            if other.serial == user.serial {
-                return Err(Error::Taken { field: "serial" });
-            }
-            if user.username_key().is_some() && other.username_key() == user.username_key() {
-                return Err(Error::Taken { field: "username" });
-            }
+        let others = || self.users.values().filter(|other| other.id != user.id);
+        if others().any(|other| other.serial == user.serial) {
+            return Err(Error::Taken { field: "serial" });
+        }
+        let name = user.username_key();
+        if name.is_some() && others().any(|other| other.username_key() == name) {
+            return Err(Error::Taken { field: "username" });
         }
         let user = Arc::new(user);
         self.users.insert(user.id, user.clone());
