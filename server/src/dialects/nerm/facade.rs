@@ -149,7 +149,7 @@ fn path_id(id: Result<Path<String>, PathRejection>) -> Result<String, Failure> {
 ///
 /// An empty `user` counts as missing, as it does for the framework whose words the vendor answers (notes, section 9): "the
 /// value is empty". No body at all is a body without the parameter.
-fn unwrap(body: &[u8]) -> Result<Map<String, Value>, Failure> {
+pub(super) fn unwrap(body: &[u8]) -> Result<Map<String, Value>, Failure> {
     let missing = || Failure::new(Kind::Schema, "param is missing or the value is empty: user");
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(missing());
