@@ -45,10 +45,10 @@ use patchbay_core::{
     user::User,
 };
 
-pub use self::open::{OpenError, schema_version};
+pub use self::open::{FILE, OpenError, schema_version};
 use self::{
     checkpoint::Checkpointer,
-    open::{Access, FILE, connect, explain},
+    open::{Access, connect, explain},
     read::Readers,
     writer::{Queue, Shared, Writer},
 };

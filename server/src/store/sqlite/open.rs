@@ -12,7 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 
 /// The database's name within the data folder.
-pub(super) const FILE: &str = "patchbay.db";
+pub const FILE: &str = "patchbay.db";
 /// How long a connection waits for another process that writes.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
