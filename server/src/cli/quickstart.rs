@@ -52,7 +52,7 @@ impl Quickstart {
     /// Makes, serves, calls, shows; then stays up until told to stop.
     pub(super) async fn run(self, config: &Config) -> Result<(), Complaint> {
         telemetry::start_logs(&config.log)?;
-        let listener = bind(self.listen).await?;
+        let listener = bind(self.listen)?;
         let folder = Folder::create(&self.data, config)?;
         refuse_others(&folder).await?;
         let sample = init::make_sample(&folder, SystemClock.now()).await?;

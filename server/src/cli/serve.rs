@@ -3,7 +3,7 @@
 use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use clap::Args;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::{
     Complaint,
@@ -37,7 +37,7 @@ impl Serve {
     /// Serves until the process is told to stop.
     pub(super) async fn run(self, config: &Config) -> Result<(), Complaint> {
         telemetry::start_logs(&config.log)?;
-        let listener = bind(self.listen).await?;
+        let listener = bind(self.listen)?;
         let folder = Folder::existing(&self.data, config)?;
         let stop = told_to_stop()?;
         let service = service(&folder, config)?;
@@ -52,9 +52,22 @@ impl Serve {
     }
 }
 
+/// How many connections may wait to be accepted; more than the usual 128, which a burst of new clients overruns.
+const BACKLOG: u32 = 1_024;
+
 /// Takes the port.
-pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, Complaint> {
-    TcpListener::bind(address).await.map_err(|error| {
+pub(super) fn bind(address: SocketAddr) -> Result<TcpListener, Complaint> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    };
+    let listen = |socket: TcpSocket| {
+        // A restart must not wait for the connections of the run before to be forgotten.
+        socket.set_reuseaddr(cfg!(unix))?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    socket.and_then(listen).map_err(|error| {
         let why = match error.kind() {
             io::ErrorKind::AddrInUse => "another program uses that port".to_owned(),
             io::ErrorKind::PermissionDenied => "that port is not for ordinary users".to_owned(),
