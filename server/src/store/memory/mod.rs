@@ -57,8 +57,16 @@ struct Data {
 struct Remembered {
     fingerprint: [u8; 32],
     at: Timestamp,
-    /// `None` until the request has an outcome; then the user as it left him.
-    outcome: Option<Option<Arc<User>>>,
+    outcome: Kept,
+}
+
+/// How far a remembered request has come.
+#[derive(Clone)]
+enum Kept {
+    /// It has begun.
+    Pending,
+    /// It has ended and left the user so, if it concerned one.
+    Done(Option<Arc<User>>),
 }
 
 impl MemoryStore {
@@ -67,8 +75,8 @@ impl MemoryStore {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read<T>(&self, tenant: TenantId, read: impl FnOnce(&Data) -> T) -> Result<T, Error> {
-        Ok(read(self.state().data.get(&tenant).unwrap_or(&Data::default())))
+    fn read<T>(&self, tenant: TenantId, read: impl FnOnce(&Data) -> T) -> T {
+        read(self.state().data.get(&tenant).unwrap_or(&Data::default()))
     }
 }
 
@@ -98,7 +106,7 @@ impl Store for MemoryStore {
     }
 
     async fn user(&self, tenant: TenantId, key: &UserKey) -> Result<Option<Arc<User>>, Error> {
-        self.read(tenant, |data| match key {
+        Ok(self.read(tenant, |data| match key {
             UserKey::Id(id) => data.users.get(id).cloned(),
             UserKey::Opaque(text) => text.parse().ok().and_then(|id| data.users.get(&id).cloned()),
             UserKey::Serial(serial) => data.users.values().find(|user| user.serial == *serial).cloned(),
@@ -107,58 +115,58 @@ impl Store for MemoryStore {
                 let mut found = data.users.values().filter(|user| user.email_key() == key);
                 found.next().filter(|_| found.next().is_none()).cloned()
             }
-        })
+        }))
     }
 
     async fn icon(&self, tenant: TenantId, user: UserId) -> Result<Option<Icon>, Error> {
-        self.read(tenant, |data| data.icons.get(&user).cloned())
+        Ok(self.read(tenant, |data| data.icons.get(&user).cloned()))
     }
 
     async fn role(&self, tenant: TenantId, id: RoleId) -> Result<Option<Role>, Error> {
-        self.read(tenant, |data| data.roles.get(&id).cloned())
+        Ok(self.read(tenant, |data| data.roles.get(&id).cloned()))
     }
 
     async fn organization(&self, tenant: TenantId, key: Key<OrganizationId>) -> Result<Option<Organization>, Error> {
-        self.read(tenant, |data| match key {
+        Ok(self.read(tenant, |data| match key {
             Key::Id(id) => data.organizations.get(&id).cloned(),
             Key::Serial(serial) => data
                 .organizations
                 .values()
                 .find(|record| record.serial == serial)
                 .cloned(),
-        })
+        }))
     }
 
     async fn group(&self, tenant: TenantId, key: Key<GroupId>) -> Result<Option<Group>, Error> {
-        self.read(tenant, |data| match key {
+        Ok(self.read(tenant, |data| match key {
             Key::Id(id) => data.groups.get(&id).cloned(),
             Key::Serial(serial) => data.groups.values().find(|record| record.serial == serial).cloned(),
-        })
+        }))
     }
 
     async fn linked_account(&self, tenant: TenantId, id: &LinkedAccountId) -> Result<Option<LinkedAccount>, Error> {
-        self.read(tenant, |data| {
+        Ok(self.read(tenant, |data| {
             data.accounts.iter().find(|account| account.id == *id).cloned()
-        })
+        }))
     }
 
     async fn linked_accounts(&self, tenant: TenantId) -> Result<Vec<LinkedAccount>, Error> {
-        self.read(tenant, |data| data.accounts.clone())
+        Ok(self.read(tenant, |data| data.accounts.clone()))
     }
 
     async fn ledger(&self, tenant: TenantId, id: LedgerId) -> Result<Option<LedgerEntry>, Error> {
-        self.read(tenant, |data| data.ledger.get(&id).cloned())
+        Ok(self.read(tenant, |data| data.ledger.get(&id).cloned()))
     }
 
     async fn audit(&self, tenant: TenantId, after: u64, limit: u32) -> Result<Vec<AuditEvent>, Error> {
-        self.read(tenant, |data| {
+        Ok(self.read(tenant, |data| {
             data.audit
                 .iter()
                 .filter(|event| event.position > after)
                 .take(limit as usize)
                 .cloned()
                 .collect()
-        })
+        }))
     }
 
     async fn commit(&self, changeset: Changeset) -> Result<Committed, Error> {
@@ -215,11 +223,11 @@ impl State {
         changes: &mut Vec<FieldChange>,
     ) -> Result<(), Error> {
         let data = self.data.entry(tenant).or_default();
-        let mut changed = true;
+        let mut differs = true;
         match delta {
             Delta::UpdateUser { id, expect, patch } => {
                 let update = changeset::update(data.users.get(&id).map(AsRef::as_ref), &expect, &patch, at)?;
-                changed = !update.changes.is_empty();
+                differs = !update.changes.is_empty();
                 if update.changes.iter().any(|change| change.field == "icon") {
                     match patch.icon.value() {
                         Some(icon) => drop(data.icons.insert(id, icon.clone())),
@@ -243,7 +251,7 @@ impl State {
             Delta::RemoveLinkedAccount(id) => data.accounts.retain(|account| account.id != id),
             Delta::PutLedger(entry) => drop(data.ledger.insert(entry.id, *entry)),
         }
-        committed.changed |= changed;
+        committed.changed |= differs;
         Ok(())
     }
 }
@@ -314,13 +322,13 @@ impl Data {
             return Err(Error::IdempotencyMismatch);
         }
         match (&kept.outcome, asked.record) {
-            (Some(user), IdempotencyRecord::Begin | IdempotencyRecord::Finish) => Ok(Some(Committed {
+            (Kept::Done(user), IdempotencyRecord::Begin | IdempotencyRecord::Finish) => Ok(Some(Committed {
                 user: user.clone(),
                 changed: false,
                 at: kept.at,
                 replayed: true,
             })),
-            (None, IdempotencyRecord::Begin) => Err(Error::IdempotencyPending),
+            (Kept::Pending, IdempotencyRecord::Begin) => Err(Error::IdempotencyPending),
             _ => Ok(None),
         }
     }
@@ -339,8 +347,8 @@ impl Data {
                 self.idempotency.remove(&key);
                 return;
             }
-            IdempotencyRecord::Begin => None,
-            IdempotencyRecord::Finish => Some(committed.user.clone()),
+            IdempotencyRecord::Begin => Kept::Pending,
+            IdempotencyRecord::Finish => Kept::Done(committed.user.clone()),
         };
         self.idempotency.insert(
             key,

@@ -39,12 +39,11 @@ impl Heads {
 
     /// Goes back to what was [`Heads::known`] before a changeset that is undone.
     pub(super) fn restore(&mut self, tenant: TenantId, known: Option<Head>) {
-        match known {
-            Some(head) => drop(self.known.insert(tenant, head)),
-            None => {
-                self.known.remove(&tenant);
-                self.moved.remove(&tenant);
-            }
+        if let Some(head) = known {
+            self.known.insert(tenant, head);
+        } else {
+            self.known.remove(&tenant);
+            self.moved.remove(&tenant);
         }
     }
 

@@ -121,11 +121,11 @@ impl Outcome {
         let (tenant, at) = (changeset.tenant, changeset.at);
         let changed = match delta {
             Delta::UpdateUser { id, expect, patch } => {
-                let (user, changes) = users::update(conn, tenant, *id, expect, patch, at)?;
-                let changed = !changes.is_empty();
-                self.changes.extend(changes);
+                let (user, fields) = users::update(conn, tenant, *id, expect, patch, at)?;
+                let differs = !fields.is_empty();
+                self.changes.extend(fields);
                 self.committed.user = Some(user);
-                changed
+                differs
             }
             Delta::CreateUser(user) => {
                 users::create(conn, tenant, user)?;

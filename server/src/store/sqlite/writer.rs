@@ -228,7 +228,7 @@ impl Writer {
     }
 
     /// Writes all jobs that are not refused. An error says that nothing was written.
-    fn transaction(&mut self, jobs: &[Box<Job>]) -> rusqlite::Result<Vec<Result<Committed, Error>>> {
+    fn transaction(&mut self, jobs: &[Job]) -> rusqlite::Result<Vec<Result<Committed, Error>>> {
         self.begin()?;
         let outcomes = jobs.iter().map(|job| self.write(job)).collect::<Result<_, _>>()?;
         self.heads.flush(&self.conn)?;
@@ -314,7 +314,7 @@ impl Drop for Writer {
 /// What is written together.
 #[derive(Default)]
 struct Batch {
-    jobs: Vec<Box<Job>>,
+    jobs: Vec<Job>,
     probes: Vec<oneshot::Sender<Result<(), Error>>>,
     weight: usize,
 }
@@ -325,7 +325,7 @@ impl Batch {
         match message {
             Message::Commit(job) => {
                 self.weight += job.weight;
-                self.jobs.push(job);
+                self.jobs.push(*job);
                 false
             }
             Message::Probe(answer) => {
@@ -354,7 +354,7 @@ fn next(queue: &Receiver<Message>, stopping: bool) -> Option<Message> {
 }
 
 /// The tenants of jobs with an idempotency key, and the latest moment among each one's.
-fn keyed(jobs: &[Box<Job>]) -> HashMap<TenantId, Timestamp> {
+fn keyed(jobs: &[Job]) -> HashMap<TenantId, Timestamp> {
     let mut tenants = HashMap::new();
     for changeset in jobs.iter().map(|job| &job.changeset) {
         if changeset.idempotency.is_some() {

@@ -311,20 +311,20 @@ async fn stale_idempotency_keys_are_taken_away() {
 async fn a_plain_update_does_not_touch_the_indexes() {
     let folder = tempdir().unwrap();
     let _store = open(folder.path());
-    let plan = |sql: &str| -> Vec<String> {
+    let steps = |sql: &str| -> Vec<String> {
         let conn = database(folder.path());
         let mut statement = conn.prepare(&format!("EXPLAIN {sql}")).unwrap();
         let rows = statement.query_map([], |row| row.get::<_, String>(1)).unwrap();
         rows.map(Result::unwrap).collect()
     };
     let key = "WHERE tenant = x'0A' AND id = x'01' AND revision = 1";
-    let plain = plan(&format!(
+    let plain = steps(&format!(
         "UPDATE users SET revision = 2, role = NULL, doc = x'00' {key}"
     ));
     assert!(
         !plain.iter().any(|step| step == "IdxInsert" || step == "IdxDelete"),
         "{plain:?}"
     );
-    let rekeyed = plan(&format!("UPDATE users SET revision = 2, username_key = 'a' {key}"));
+    let rekeyed = steps(&format!("UPDATE users SET revision = 2, username_key = 'a' {key}"));
     assert!(rekeyed.iter().any(|step| step == "IdxInsert"), "{rekeyed:?}");
 }
