@@ -292,7 +292,7 @@ fn bounds_of_names_are_refused_by_name() {
         (
             "email",
             |patch| &mut patch.email,
-            &["", "han", "@example.com", "han@", "han solo@example.com", &long_mail],
+            &["", "han solo@example.com", &long_mail],
         ),
         ("first_name", |patch| &mut patch.first_name, &["\u{0}", &long]),
         ("last_name", |patch| &mut patch.last_name, &["\n", &long]),

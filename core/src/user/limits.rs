@@ -45,17 +45,21 @@ pub(super) fn username(field: &str, value: &str) -> Result<(), Error> {
     text(field, value)
 }
 
-/// Checks a mail address loosely: `local@domain` without spaces. Only sending a mail proves more.
+/// Checks a mail address no further than every vendor does: a text that is not empty and has no spaces. Whether it must
+/// have the form of an address is a dialect's rule, see [`is_mail_address`].
 pub(super) fn email(field: &str, value: &str) -> Result<(), Error> {
-    bounded(field, value, MAX_EMAIL)?;
-    let shaped = value
+    if value.is_empty() || value.chars().any(char::is_whitespace) {
+        return Err(Error::invalid(field, "must be a mail address"));
+    }
+    bounded(field, value, MAX_EMAIL)
+}
+
+/// True if a text has the form of a mail address, loosely: `local@domain` without spaces. Only sending a mail proves more.
+pub fn is_mail_address(text: &str) -> bool {
+    let shaped = text
         .rsplit_once('@')
         .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
-    if shaped && !value.chars().any(char::is_whitespace) {
-        Ok(())
-    } else {
-        Err(Error::invalid(field, "must be a mail address"))
-    }
+    shaped && !text.chars().any(char::is_whitespace)
 }
 
 /// Checks an attribute's name.

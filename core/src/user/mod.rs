@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 pub use self::{
     apply::Applied,
-    limits::{MAX_ATTRIBUTES, MAX_FREE_BYTES, MAX_TEXT},
+    limits::{MAX_ATTRIBUTES, MAX_FREE_BYTES, MAX_TEXT, is_mail_address},
 };
 use crate::{
     clock::Timestamp,

@@ -10,7 +10,7 @@ use patchbay_core::{
     policy::{Action, Reach, Statement},
     provider::UserView,
     role,
-    user::{PASSTHROUGH, Status, User, UserPatch},
+    user::{PASSTHROUGH, Status, User, UserPatch, is_mail_address},
 };
 use reqwest::Url;
 use serde_json::{Map, Value};
@@ -48,7 +48,7 @@ fn quoted(text: &str) -> String {
 /// can have.
 pub(super) fn decode_update(body: wire::UserUpdate) -> Result<UserPatch, Error> {
     Ok(UserPatch {
-        email: body.primary_email_address,
+        email: decode_email(body.primary_email_address)?,
         first_name: body.first_name,
         last_name: body.last_name,
         display_name: body.name,
@@ -61,6 +61,14 @@ pub(super) fn decode_update(body: wire::UserUpdate) -> Result<UserPatch, Error> 
         },
         ..UserPatch::default()
     })
+}
+
+/// An address of the form of one: the vendor calls the member "primary email address", not just a text.
+fn decode_email(email: Patch<String>) -> Result<Patch<String>, Error> {
+    match email.value() {
+        Some(text) if !is_mail_address(text) => Err(Error::invalid("email", "must be a mail address")),
+        _ => Ok(email),
+    }
 }
 
 /// What `status` says. `value` decides; a `source_value` that names one of the statuses behind that value picks it, so

@@ -6,7 +6,7 @@ use patchbay_core::{
     error::Error,
     patch::Patch,
     settings::SettingsPatch,
-    user::{Status, UserPatch},
+    user::{Status, UserPatch, is_mail_address},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -44,7 +44,7 @@ pub(in crate::dialects::nerm) fn decode_change(id: &str, members: Map<String, Va
     problems.same_id(id, &sent_id);
     let mut patch = UserPatch {
         username: problems.filled("login", login),
-        email: problems.filled("email", email),
+        email: problems.email(email),
         display_name: problems.filled("name", name),
         title,
         status: problems.status(status),
@@ -122,6 +122,17 @@ impl Problems {
         };
         if blank {
             self.add(member, BLANK);
+        }
+        sent
+    }
+
+    fn email(&mut self, sent: Patch<String>) -> Patch<String> {
+        let sent = self.filled("email", sent);
+        if sent
+            .value()
+            .is_some_and(|text| !text.trim().is_empty() && !is_mail_address(text))
+        {
+            self.add("email", "must be a mail address");
         }
         sent
     }
