@@ -2,6 +2,8 @@
 //!
 //! `PATCHBAY_BLESS=1` rewrites `policy_matrix.txt`; otherwise the test compares it.
 
+#![expect(clippy::unwrap_used, reason = "what a test stands on fails by panicking")]
+
 use std::{collections::BTreeSet, fmt::Write};
 
 use patchbay_core::{

@@ -32,7 +32,7 @@ impl Default for HttpConfig {
     fn default() -> Self {
         Self {
             max_body_bytes: 1024 * 1024,
-            request_timeout: Duration::from_secs(60),
+            request_timeout: Duration::from_mins(1),
             heartbeat: Duration::from_secs(5),
             health: true,
             metrics: true,

@@ -17,7 +17,7 @@ use figment::{
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::{app::HttpConfig, outbound::http::OutboundConfig};
+use crate::{app::HttpConfig, outbound::http::OutboundConfig, store::sqlite::Options};
 
 const PREFIX: &str = "PATCHBAY_";
 
@@ -101,18 +101,27 @@ impl Default for OutboundSection {
 pub struct StoreSection {
     /// The most writes that wait for the writer; more are refused with 503. 1 to 1,048,576.
     pub queue: u64,
+    /// The most bytes of records that wait, roughly. 1,048,576 to 17,179,869,184.
+    pub queue_bytes: u64,
     /// The most writes in one transaction. 1 to 65,536.
     pub batch: u64,
-    /// Connections for reading. 1 to 64.
+    /// Connections for reading; one per core is best. 1 to 64.
     pub readers: u64,
+    /// The page cache of each connection for reading, in KiB. 64 to 1,048,576.
+    pub reader_cache_kib: u32,
+    /// The page cache of the writer, in KiB. 64 to 16,777,216.
+    pub writer_cache_kib: u32,
 }
 
 impl Default for StoreSection {
     fn default() -> Self {
         Self {
             queue: 4_096,
-            batch: 512,
-            readers: 2,
+            queue_bytes: 64 << 20,
+            batch: 256,
+            readers: 4,
+            reader_cache_kib: 2 << 10,
+            writer_cache_kib: 64 << 10,
         }
     }
 }
@@ -247,6 +256,21 @@ impl Config {
         }
     }
 
+    /// The sizes of the store as it takes them.
+    pub fn store(&self) -> Options {
+        let store = &self.store;
+        let size = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+        Options {
+            queue: size(store.queue),
+            queue_bytes: size(store.queue_bytes),
+            batch: size(store.batch),
+            readers: size(store.readers),
+            reader_cache_kib: store.reader_cache_kib,
+            writer_cache_kib: store.writer_cache_kib,
+            ..Options::default()
+        }
+    }
+
     fn check(&self) -> Result<(), String> {
         const HOUR: u64 = 3_600_000;
         let (http, store) = (&self.http, &self.store);
@@ -258,8 +282,11 @@ impl Config {
         bound("http.drain_ms", http.drain_ms, 0, HOUR)?;
         bound("outbound.timeout_ms", self.outbound.timeout_ms, 1, HOUR)?;
         bound("store.queue", store.queue, 1, 1 << 20)?;
+        bound("store.queue_bytes", store.queue_bytes, 1 << 20, 16 << 30)?;
         bound("store.batch", store.batch, 1, 65_536)?;
         bound("store.readers", store.readers, 1, 64)?;
+        bound("store.reader_cache_kib", store.reader_cache_kib.into(), 64, 1 << 20)?;
+        bound("store.writer_cache_kib", store.writer_cache_kib.into(), 64, 16 << 20)?;
         tracing_subscriber::EnvFilter::try_new(&self.log.level)
             .map_err(|_| "log.level must be error, warn, info, debug or trace, or a filter of those".to_owned())?;
         Ok(())

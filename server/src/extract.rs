@@ -119,22 +119,9 @@ impl FromRequestParts<App> for Conditions {
             let reason = format!("must have 1 to {MAX_KEY} characters");
             return Err(Failure::about(Kind::BadParameter, "Idempotency-Key", reason));
         }
-        let conditions: Vec<&[u8]> = [header::IF_MATCH, header::IF_NONE_MATCH]
-            .iter()
-            .filter_map(|name| parts.headers.get(name))
-            .map(|value| value.as_bytes())
-            .collect();
-        let target = format!(
-            "{} {} {}",
-            parts.method,
-            parts.uri.path(),
-            hex::encode(conditions.concat())
-        );
-        Ok(Self {
-            expect: expect(&parts.headers)?,
-            key,
-            target,
-        })
+        let expect = expect(&parts.headers)?;
+        let target = format!("{} {} {expect:?}", parts.method, parts.uri.path());
+        Ok(Self { expect, key, target })
     }
 }
 

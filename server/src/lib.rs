@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod authenticate;
+pub mod cli;
 pub mod config;
 pub mod dialects;
 pub mod extract;

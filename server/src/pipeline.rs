@@ -97,7 +97,7 @@ async fn answer(State((app, ids)): State<(App, Arc<RequestIds>)>, mut request: R
             path,
             now: app.clock.now(),
         };
-        response = render(dialect, &failure, &exchange, response);
+        response = render(dialect, &failure, &exchange, &response);
     }
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(REQUEST_ID.clone(), value);
@@ -108,7 +108,7 @@ async fn answer(State((app, ids)): State<(App, Arc<RequestIds>)>, mut request: R
 
 /// The failure in the called dialect's words; `Allow` of a 405 is the router's and is kept, as is what a handler says it
 /// did of the caller's preferences (RFC 7240).
-fn render(dialect: Option<&dyn Dialect>, failure: &Failure, exchange: &Exchange, bare: Response) -> Response {
+fn render(dialect: Option<&dyn Dialect>, failure: &Failure, exchange: &Exchange, bare: &Response) -> Response {
     let mut response = match dialect {
         Some(dialect) => dialect.render(failure, exchange),
         None => plain(failure, exchange),

@@ -304,13 +304,13 @@ mod tests {
 
     #[test]
     fn opens_what_it_sealed_and_only_in_its_place() {
-        let sealer = configured(ONE);
-        let sealed = sealer.seal(tenant(1), &account("a"), &secret()).unwrap();
+        let keeper = configured(ONE);
+        let sealed = keeper.seal(tenant(1), &account("a"), &secret()).unwrap();
         assert!(!sealed.sealed.contains(&hex::encode("hunter2")));
-        let opened = sealer.open(tenant(1), &account("a"), &sealed).unwrap();
+        let opened = keeper.open(tenant(1), &account("a"), &sealed).unwrap();
         assert_eq!(opened.expose_secret(), "hunter2");
         for (tenant, account) in [(tenant(2), account("a")), (tenant(1), account("b"))] {
-            assert!(matches!(sealer.open(tenant, &account, &sealed), Err(SealError::Broken)));
+            assert!(matches!(keeper.open(tenant, &account, &sealed), Err(SealError::Broken)));
         }
     }
 
@@ -323,8 +323,8 @@ mod tests {
 
     #[test]
     fn every_altered_byte_is_noticed() {
-        let sealer = configured(ONE);
-        let sealed = sealer.seal(tenant(1), &account("a"), &secret()).unwrap();
+        let keeper = configured(ONE);
+        let sealed = keeper.seal(tenant(1), &account("a"), &secret()).unwrap();
         let bytes = hex::decode(&sealed.sealed).unwrap();
         for at in 0..bytes.len() {
             let mut altered = bytes.clone();
@@ -333,7 +333,7 @@ mod tests {
                 sealed: hex::encode(altered),
                 ..sealed.clone()
             };
-            let opened = sealer.open(tenant(1), &account("a"), &altered);
+            let opened = keeper.open(tenant(1), &account("a"), &altered);
             assert!(matches!(opened, Err(SealError::Broken)), "byte {at}");
         }
         for sealed_text in ["", "zz", "00"] {
@@ -341,7 +341,7 @@ mod tests {
                 sealed: sealed_text.to_owned(),
                 ..sealed.clone()
             };
-            assert!(sealer.open(tenant(1), &account("a"), &short).is_err());
+            assert!(keeper.open(tenant(1), &account("a"), &short).is_err());
         }
     }
 
@@ -379,10 +379,10 @@ mod tests {
     fn the_key_file_is_made_once_for_its_owner_only() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(KEY_FILE);
-        let sealer = Sealer::new(None, path.clone()).unwrap();
+        let keeper = Sealer::new(None, path.clone()).unwrap();
         assert!(!path.exists());
         let other = Sealer::new(None, path.clone()).unwrap();
-        let sealed = sealer.seal(tenant(1), &account("a"), &secret()).unwrap();
+        let sealed = keeper.seal(tenant(1), &account("a"), &secret()).unwrap();
         // A process that started before the file was there finds the key.
         let opened = other.open(tenant(1), &account("a"), &sealed).unwrap();
         assert_eq!(opened.expose_secret(), "hunter2");

@@ -29,7 +29,9 @@ static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
 ///
 /// Fails with a sentence if the level is not a filter.
 pub fn start_logs(config: &LogSection) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&config.level).map_err(|error| format!("log.level is not a filter: {error}"))?;
+    // A new folder's schema is no news; a filter of the operator's for it goes before this one.
+    let filter = EnvFilter::try_new(format!("rusqlite_migration=warn,{}", config.level))
+        .map_err(|error| format!("log.level is not a filter: {error}"))?;
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr);

@@ -95,7 +95,7 @@ impl Client {
 
     /// A request to build on. Fails with [`RemoteKind::Blocked`] if the URL names an address that may not be called.
     pub fn request(&self, method: http::Method, url: &str) -> Result<RequestBuilder, Error> {
-        let parsed = Url::parse(url).map_err(|error| failure(RemoteKind::Blocked, url, error))?;
+        let parsed = Url::parse(url).map_err(|error| failure(RemoteKind::Blocked, url, &error.to_string()))?;
         if !self.allow_private && !public_host(&parsed) {
             return Err(failure(
                 RemoteKind::Blocked,
@@ -111,7 +111,7 @@ impl Client {
     /// Fails with [`Error::Remote`] if there is none, or its status is not 200 to 299.
     pub async fn send(&self, request: RequestBuilder) -> Result<Answer, Error> {
         let (client, request) = request.build_split();
-        let request = request.map_err(|error| failure(RemoteKind::Blocked, "", error))?;
+        let request = request.map_err(|error| failure(RemoteKind::Blocked, "", &error.to_string()))?;
         let url = request.url().to_string();
         let response = client
             .execute(request)
@@ -219,12 +219,12 @@ fn unanswered(url: &str, error: &reqwest::Error) -> Error {
         RemoteKind::Timeout
     };
     // The URL in reqwest's text is cut: it stands in the failure already.
-    failure(kind, url, chain(error))
+    failure(kind, url, &chain(error))
 }
 
 /// The causes of an error, outermost first, as one line.
 fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
     let text: Vec<String> = causes.map(ToString::to_string).collect();
     if text.is_empty() {
         error.to_string()
@@ -234,16 +234,16 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 fn blocked(error: &reqwest::Error) -> bool {
-    let mut causes = std::iter::successors(Some(error as &dyn std::error::Error), |cause| cause.source());
-    causes.any(|cause| cause.is::<PrivateAddress>())
+    std::iter::successors(Some(error as &dyn std::error::Error), |cause| (*cause).source())
+        .any(<dyn std::error::Error + 'static>::is::<PrivateAddress>)
 }
 
-fn failure(kind: RemoteKind, url: &str, why: impl ToString) -> Error {
+fn failure(kind: RemoteKind, url: &str, why: &str) -> Error {
     Error::Remote(Box::new(RemoteFailure {
         kind,
         url: url.to_owned(),
         status: None,
-        raw: serde_json::json!({ "error": why.to_string() }),
+        raw: serde_json::json!({ "error": why }),
         headers: Vec::new(),
         retry_after: None,
     }))

@@ -1,1 +1,163 @@
-//! To be written.
+//! The audit log as the operator reads it, over a real database file.
+
+use std::{path::Path, sync::Arc};
+
+use patchbay::{
+    sample,
+    store::sqlite::{Options, SqliteStore},
+    walkthrough::Sample,
+};
+use patchbay_core::{
+    audit::{Actor, AuditEntry, Outcome},
+    changeset::{Changeset, Delta},
+    clock::Timestamp,
+    id::UserId,
+    patch::Patch,
+    revision::Expect,
+    store::Store,
+    user::{Status, UserPatch},
+};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    cli::run,
+    harness::{CountedEntropy, START},
+};
+
+/// A data folder with the sample tenant, in which two users were changed, the first one twice.
+async fn changed() -> (TempDir, Sample) {
+    let folder = TempDir::new().unwrap();
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path(), &Options::default()).unwrap());
+    let at = Timestamp::from_millis(START);
+    let (changeset, sample) = sample::tenant(&CountedEntropy::default(), at);
+    store.commit(changeset).await.unwrap();
+    let title = |title: Patch<&str>| UserPatch {
+        title: title.map(str::to_owned),
+        ..UserPatch::default()
+    };
+    let status = UserPatch {
+        status: Patch::Value(Status::Blocked),
+        ..UserPatch::default()
+    };
+    let [han, leia] = [sample.users[0].id, sample.users[1].id];
+    for (user, patch) in [
+        (han, title(Patch::Value("General"))),
+        (leia, status),
+        (han, title(Patch::Null)),
+    ] {
+        store.commit(update(&sample, user, patch, at)).await.unwrap();
+    }
+    (folder, sample)
+}
+
+fn update(sample: &Sample, id: UserId, patch: UserPatch, at: Timestamp) -> Changeset {
+    let mut changeset = Changeset::new(sample.tenant, at);
+    changeset.deltas.push(Delta::UpdateUser {
+        id,
+        expect: Expect::Any,
+        patch: Box::new(patch),
+    });
+    changeset.audit = Some(AuditEntry {
+        at,
+        actor: Actor {
+            name: "Leia Organa".to_owned(),
+            user: Some(sample.users[1].id.to_string()),
+            fingerprint: "wxyz".to_owned(),
+        },
+        action: "update_user".to_owned(),
+        dialect: "nerm".to_owned(),
+        request_id: "r1".to_owned(),
+        resource: id.to_string(),
+        account: None,
+        outcome: Outcome::Done,
+        revision: None,
+        changes: Vec::new(),
+    });
+    changeset
+}
+
+fn events(data: &Path, arguments: &[&str]) -> Vec<Value> {
+    let arguments = [&["audit", "--data", "DATA", "--json"], arguments].concat();
+    let printed = run(data, &arguments).ok();
+    printed
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn it_tells_who_changed_what_before_and_after() {
+    let (folder, sample) = changed().await;
+    let events = events(folder.path(), &[]);
+    assert_eq!(events.len(), 3);
+    let first = &events[0];
+    assert_eq!(first["tenant"], json!(sample.tenant));
+    assert_eq!(first["position"], 1);
+    assert_eq!(first["at"], "2025-06-15T12:00:00.000Z");
+    assert_eq!(first["actor"]["name"], "Leia Organa");
+    assert_eq!(first["actor"]["fingerprint"], "wxyz");
+    assert_eq!(first["resource"], json!(sample.users[0].id));
+    assert_eq!(first["revision"], 2);
+    assert_eq!(first["outcome"], "done");
+    let changes = json!([{ "field": "title", "before": "Captain", "after": "General" }]);
+    assert_eq!(first["changes"], changes);
+    let cleared = json!([{ "field": "title", "before": "General", "after": null }]);
+    assert_eq!(events[2]["changes"], cleared);
+    let table = run(folder.path(), &["audit", "--data", "DATA"]).ok();
+    assert!(table.contains("Leia Organa (key ...wxyz)"), "{table}");
+    assert!(table.contains("    title: \"Captain\" → \"General\""), "{table}");
+    assert!(table.contains("    title: \"General\" → null"), "{table}");
+}
+
+#[tokio::test]
+async fn it_can_be_confined_to_one_user() {
+    let (folder, sample) = changed().await;
+    for name in [sample.users[0].id.to_string(), sample.users[0].email.to_uppercase()] {
+        let events = events(folder.path(), &["--user", &name]);
+        assert_eq!(events.len(), 2, "{name}");
+        assert!(
+            events
+                .iter()
+                .all(|event| event["resource"] == json!(sample.users[0].id))
+        );
+    }
+    assert!(events(folder.path(), &["--user", "nobody"]).is_empty());
+    let complaint = run(folder.path(), &["audit", "--data", "DATA", "--user", "no@body.example"]).refused();
+    assert!(complaint.contains("no@body.example"), "{complaint}");
+}
+
+#[tokio::test]
+async fn a_whole_chain_verifies() {
+    let (folder, sample) = changed().await;
+    let told = run(folder.path(), &["audit", "--data", "DATA", "--verify"]).ok();
+    assert!(
+        told.contains(&sample.tenant.to_string()) && told.contains("3 entries"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn every_kind_of_tampering_is_found_and_placed() {
+    let altered = "UPDATE audit SET entry = CAST(replace(CAST(entry AS TEXT), 'blocked', 'enabled') AS BLOB) \
+        WHERE position = 2";
+    for (tampering, position) in [
+        (altered, 2),
+        ("UPDATE audit SET entry = CAST('{}' AS BLOB) WHERE position = 3", 3),
+        ("UPDATE audit SET hash = zeroblob(32) WHERE position = 1", 1),
+        ("DELETE FROM audit WHERE position = 2", 2),
+        ("DELETE FROM audit WHERE position = 1", 1),
+        ("UPDATE audit SET position = 9 WHERE position = 2", 2),
+    ] {
+        let (folder, _) = changed().await;
+        let database = Connection::open(folder.path().join("patchbay.db")).unwrap();
+        assert_eq!(database.execute(tampering, []).unwrap(), 1, "{tampering}");
+        drop(database);
+        let complaint = run(folder.path(), &["audit", "--data", "DATA", "--verify"]).refused();
+        assert!(
+            complaint.contains(&format!("broken at position {position};")),
+            "{tampering}: {complaint}"
+        );
+    }
+}

@@ -12,6 +12,7 @@ use http::StatusCode;
 use patchbay::dialects::REGISTRY;
 use patchbay_core::{audit::Outcome, store::UserKey, user::User};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use self::{
     cases::{CASES, Case},
@@ -25,12 +26,14 @@ struct Pair {
     second: Patchbay,
     calls: Calls,
     linked: Linked,
+    /// Kept until the test ends.
+    _folder: TempDir,
 }
 
 impl Pair {
     async fn new(dialect: &str) -> Self {
         let case = cases::of(dialect);
-        let second = remote::second().await;
+        let (second, folder) = remote::second().await;
         let (address, calls) = remote::recorded(&second).await;
         let linked = Linked::new(remote::outbound(), remote::http()).await;
         let linked = linked.to(case, address, &second.sample).await;
@@ -39,6 +42,7 @@ impl Pair {
             second,
             calls,
             linked,
+            _folder: folder,
         }
     }
 
@@ -233,7 +237,7 @@ async fn refusals_of_the_second_come_back(dialect: &str) {
 
 async fn private_targets_are_refused(dialect: &str) {
     let case = cases::of(dialect);
-    let second = remote::second().await;
+    let (second, _folder) = remote::second().await;
     let (address, calls) = remote::recorded(&second).await;
     let closed = patchbay::outbound::http::OutboundConfig {
         allow_private: false,

@@ -149,12 +149,14 @@ fn path_id(id: Result<Path<String>, PathRejection>) -> Result<String, Failure> {
 ///
 /// An empty `user` counts as missing, as it does for the framework whose words the vendor answers (notes, section 9): "the
 /// value is empty". No body at all is a body without the parameter.
-fn unwrap(body: &[u8]) -> Result<Map<String, Value>, Failure> {
+pub(super) fn unwrap(body: &[u8]) -> Result<Map<String, Value>, Failure> {
     let missing = || Failure::new(Kind::Schema, "param is missing or the value is empty: user");
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(missing());
     }
-    let Value::Object(mut body) = extract::json(body)? else {
+    // Every JSON text is a value, so whatever cannot be read as one is told as not JSON, whichever member it broke at.
+    let read = extract::json(body).map_err(|failure| Failure::new(Kind::NotJson, failure.reason))?;
+    let Value::Object(mut body) = read else {
         return Err(missing());
     };
     match body.remove("user") {

@@ -25,7 +25,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, Method, StatusCode, header};
-use patchbay_core::{connector::Connector, error::Error, id::Serial};
+use patchbay_core::{connector::Connector, error::Error, id::Serial, user::UserPatch};
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -40,6 +40,11 @@ use crate::{
 
 /// The dialect.
 pub struct Nerm;
+
+/// Decodes the body of an update of the user with this id into a delta. It never panics, whatever the bytes.
+pub fn decode_update(id: &str, body: &[u8]) -> Result<UserPatch, Failure> {
+    map::decode_change(id, facade::unwrap(body)?)
+}
 
 impl Dialect for Nerm {
     fn name(&self) -> &'static str {

@@ -46,14 +46,18 @@ pub mod wire;
 use std::sync::Arc;
 
 use axum::response::Response;
+use bytes::Bytes;
 use http::{HeaderMap, Method, header};
-use patchbay_core::{connector::Connector, error::Error, id::Serial};
+use patchbay_core::{
+    connector::Connector, error::Error, icon::Icon, id::Serial, membership::MembershipChange, user::UserPatch,
+};
 use serde_json::{Map, Value, json};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{Dialect, Exchange};
 use crate::{
     app::App,
+    extract,
     failure::Failure,
     outbound::http::Target,
     walkthrough::{Sample, SampleUser, Step, StepBody, StepPart},
@@ -61,6 +65,22 @@ use crate::{
 
 /// The dialect.
 pub struct SoftwareOne;
+
+/// Decodes the JSON body of a user's update. It never panics, whatever the bytes.
+pub fn decode_user(body: &[u8]) -> Result<UserPatch, Failure> {
+    map::decode_user(extract::json(body)?)
+}
+
+/// Decodes the JSON body of an account user's update. It never panics, whatever the bytes.
+pub fn decode_account_user(body: &[u8]) -> Result<(UserPatch, MembershipChange), Failure> {
+    map::decode_account_user(extract::json(body)?)
+}
+
+/// Decodes a whole form that updates a user, under its `Content-Type`. It never panics, whatever the bytes.
+pub async fn decode_form(content_type: &str, body: Bytes) -> Result<(UserPatch, Option<Icon>), Failure> {
+    let parts = facade::whole_form(content_type, body).await?;
+    Ok((map::decode_user(parts.json()?)?, parts.icon))
+}
 
 /// A picture for the walk-through: one red pixel.
 const PIXEL: &[u8] = include_bytes!("fixtures/pixel.png");

@@ -358,7 +358,7 @@ mod tests {
 
     use super::*;
 
-    fn status(value: Value) -> Result<Patch<Status>, String> {
+    fn status(value: &Value) -> Result<Patch<Status>, String> {
         let body: wire::UserUpdate = serde_json::from_value(json!({ "status": value })).unwrap();
         decode_update(body)
             .map(|patch| patch.status)
@@ -367,18 +367,18 @@ mod tests {
 
     #[test]
     fn status_is_an_open_enum_with_three_states() {
-        assert_eq!(status(Value::Null), Ok(Patch::Null));
-        assert_eq!(status(json!({})), Ok(Patch::Absent));
-        assert_eq!(status(json!({ "source_value": null })), Ok(Patch::Absent));
-        assert_eq!(status(json!({ "value": null })), Ok(Patch::Null));
+        assert_eq!(status(&Value::Null), Ok(Patch::Null));
+        assert_eq!(status(&json!({})), Ok(Patch::Absent));
+        assert_eq!(status(&json!({ "source_value": null })), Ok(Patch::Absent));
+        assert_eq!(status(&json!({ "value": null })), Ok(Patch::Null));
         assert_eq!(
-            status(json!({ "value": "pending", "source_value": null })),
+            status(&json!({ "value": "pending", "source_value": null })),
             Ok(Patch::Value(Status::Pending))
         );
         for (source, found) in [("BLOCKED", Status::Blocked), ("enabled", Status::Enabled)] {
-            assert_eq!(status(json!({ "source_value": source })), Ok(Patch::Value(found)));
+            assert_eq!(status(&json!({ "source_value": source })), Ok(Patch::Value(found)));
             assert_eq!(
-                status(json!({ "value": "unmapped_value", "source_value": source })),
+                status(&json!({ "value": "unmapped_value", "source_value": source })),
                 Ok(Patch::Value(found))
             );
         }
@@ -393,7 +393,7 @@ mod tests {
             (json!({ "source_value": "odd" }), "status.source_value"),
             (json!({ "value": null, "source_value": 7 }), "status.source_value"),
         ] {
-            let error = status(wrong.clone()).unwrap_err();
+            let error = status(&wrong).unwrap_err();
             assert!(error.starts_with(named), "{wrong}: {error}");
         }
     }
@@ -402,12 +402,12 @@ mod tests {
     fn a_status_that_was_read_can_be_sent_back() {
         for each in Status::ALL {
             let shown = serde_json::to_value(encode_status(each)).unwrap();
-            assert_eq!(status(shown), Ok(Patch::Value(each)));
+            assert_eq!(status(&shown), Ok(Patch::Value(each)));
             let asked = serde_json::to_value(ask_status(each)).unwrap();
-            assert_eq!(status(asked), Ok(Patch::Value(each)));
+            assert_eq!(status(&asked), Ok(Patch::Value(each)));
         }
         let contrary = json!({ "value": "enabled", "source_value": "Blocked" });
-        assert_eq!(status(contrary), Ok(Patch::Value(Status::Enabled)), "value decides");
+        assert_eq!(status(&contrary), Ok(Patch::Value(Status::Enabled)), "value decides");
     }
 
     #[test]

@@ -27,7 +27,7 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
 };
 use http::{HeaderMap, Method, header};
-use patchbay_core::{connector::Connector, error::Error, id::Serial};
+use patchbay_core::{connector::Connector, error::Error, id::Serial, user::UserPatch};
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -41,6 +41,11 @@ use crate::{
 
 /// The dialect.
 pub struct StackOne;
+
+/// Decodes the body of an update into a delta. It never panics, whatever the bytes.
+pub fn decode_update(body: &[u8]) -> Result<UserPatch, Failure> {
+    Ok(map::decode_update(facade::decode(body)?)?)
+}
 
 /// Base64 as callers write it: padded or not.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(

@@ -159,6 +159,7 @@ impl UpdateResult {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 #[schema(as = IamUser)]
+#[expect(clippy::struct_field_names, reason = "the vendor's own names")]
 pub(super) struct User {
     pub(super) id: Option<String>,
     pub(super) remote_id: Option<String>,
@@ -245,6 +246,7 @@ pub(super) struct Group {
 /// A picture (contract notes, section 3, `File`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
+#[expect(clippy::struct_field_names, reason = "the vendor's own names")]
 pub(super) struct File {
     pub(super) id: Option<String>,
     pub(super) remote_id: Option<String>,

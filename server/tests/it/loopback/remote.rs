@@ -16,7 +16,10 @@ use patchbay::{
     dialects,
     outbound::http::{Client, OutboundConfig, Target},
     pipeline,
-    store::memory::MemoryStore,
+    store::{
+        memory::MemoryStore,
+        sqlite::{Options, SqliteStore},
+    },
     walkthrough::Sample,
 };
 use patchbay_core::{
@@ -29,6 +32,7 @@ use patchbay_core::{
     linked_account::{AccountStatus, LinkedAccount, RemoteTarget, SealedSecret},
 };
 use serde_json::Value;
+use tempfile::TempDir;
 use tower::{ServiceExt, service_fn, util::BoxCloneSyncService};
 
 use super::cases::Case;
@@ -47,9 +51,12 @@ pub fn http() -> HttpConfig {
     HttpConfig::default()
 }
 
-/// A Patchbay whose ids and keys are not those of the first.
-pub async fn second() -> Patchbay {
-    Patchbay::with(Arc::new(MemoryStore::default()), Arc::new(NoConnectors), http(), 2).await
+/// A Patchbay over SQLite whose ids and keys are not those of the first, and the folder that it lives in.
+pub async fn second() -> (Patchbay, TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = SqliteStore::open(folder.path(), &Options::default()).expect("a new store");
+    let patchbay = Patchbay::with(Arc::new(store), Arc::new(NoConnectors), http(), 2).await;
+    (patchbay, folder)
 }
 
 /// One request that reached the far side.

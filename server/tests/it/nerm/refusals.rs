@@ -65,6 +65,28 @@ async fn what_is_not_json_is_told_so() {
     }
 }
 
+/// The JSON library marks numbers with a name of its own; a caller who sends that name is refused like any other.
+#[tokio::test]
+async fn the_json_librarys_number_mark_breaks_nothing() {
+    let patchbay = Patchbay::new().await;
+    let before = get(&patchbay, 0).await;
+    for mark in [
+        r#"{"$serde_json::private::Number":"x"}"#,
+        r#"{"$serde_json::private::Number":"5"}"#,
+    ] {
+        for text in [
+            mark.to_owned(),
+            format!(r#"{{"user":{mark}}}"#),
+            format!(r#"{{"user":{{"title":{mark}}}}}"#),
+        ] {
+            let answer = call(&patchbay, "PATCH", &path(&patchbay, 0), Body::from(text.clone())).await;
+            assert_eq!(answer.status, 400, "{text}");
+            assert!(answer.json()["error"].is_string(), "{text}");
+        }
+    }
+    assert_eq!(get(&patchbay, 0).await, before);
+}
+
 /// Each member with each kind of wrong value; nothing else of the request is applied.
 #[tokio::test]
 async fn a_wrong_attribute_is_named_and_nothing_is_half_applied() {

@@ -48,10 +48,13 @@ async fn update(connector: &Arc<dyn Connector>, id: &str, patch: &UserPatch) -> 
     Ok(user.expect("the vendor answers the user"))
 }
 
+/// A request as it arrived.
+type Got = (Method, Uri, HeaderMap, Bytes);
+
 /// What a recorder got, and what it answers.
 #[derive(Clone, Default)]
 struct Recorder {
-    got: Arc<Mutex<Vec<(Method, Uri, HeaderMap, Bytes)>>>,
+    got: Arc<Mutex<Vec<Got>>>,
     status: u16,
     answer: String,
 }
@@ -70,7 +73,7 @@ impl Recorder {
         (recorder, base)
     }
 
-    fn last(&self) -> (Method, Uri, HeaderMap, Bytes) {
+    fn last(&self) -> Got {
         self.got.lock().unwrap().last().cloned().unwrap()
     }
 }

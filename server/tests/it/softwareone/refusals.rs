@@ -1,4 +1,4 @@
-//! Every refusal is a ProblemDetails; keys come as `Bearer`.
+//! Every refusal is a `ProblemDetails`; keys come as `Bearer`.
 
 use axum::body::Body;
 use http_body_util::BodyExt;

@@ -32,10 +32,10 @@ const GATHERED_BYTES: usize = 128 * 1024;
 
 /// What a caller says of a user, undecoded.
 #[derive(Default)]
-pub(super) struct UserParts {
+pub(in super::super) struct UserParts {
     user: Option<Bytes>,
     /// The picture, if there is one.
-    pub(super) icon: Option<Icon>,
+    pub(in super::super) icon: Option<Icon>,
 }
 
 impl FromRequest<App> for UserParts {
@@ -59,7 +59,7 @@ impl UserParts {
     /// The JSON document; an absent part says nothing.
     ///
     /// Fails with [`Kind::BadEncoding`] or [`Kind::NotJson`].
-    pub(super) fn json(&self) -> Result<Value, Failure> {
+    pub(in super::super) fn json(&self) -> Result<Value, Failure> {
         match &self.user {
             Some(bytes) => extract::json(bytes),
             None => Ok(Value::Object(Map::new())),
@@ -82,13 +82,13 @@ impl UserParts {
         if announced.is_some_and(|length| length > limit as u64) {
             return Err(extract::too_large(limit));
         }
-        let sizes = SizeLimit::new()
-            .whole_stream(limit as u64)
-            .for_field("user", json_limit as u64)
-            .for_field("icon", Icon::MAX_BYTES as u64);
-        let constraints = Constraints::new().size_limit(sizes);
-        let body = gathered(request.into_body());
-        read(Multipart::with_constraints(body, boundary, constraints)).await
+        let constraints = constraints(json_limit, limit);
+        read(Multipart::with_constraints(
+            gathered(request.into_body()),
+            boundary,
+            constraints,
+        ))
+        .await
     }
 }
 
@@ -108,6 +108,22 @@ fn gathered(body: Body) -> impl Stream<Item = Result<Bytes, axum::Error>> + Send
         }
         Some((Ok(piece.freeze()), Some(rest)))
     })
+}
+
+fn constraints(json_limit: usize, limit: usize) -> Constraints {
+    let sizes = SizeLimit::new()
+        .whole_stream(limit as u64)
+        .for_field("user", json_limit as u64)
+        .for_field("icon", Icon::MAX_BYTES as u64);
+    Constraints::new().size_limit(sizes)
+}
+
+/// Reads a form that is there as a whole, bounded by its own size.
+pub(in super::super) async fn whole_form(content_type: &str, body: Bytes) -> Result<UserParts, Failure> {
+    let boundary = multer::parse_boundary(content_type).map_err(|error| broken(&error))?;
+    let constraints = constraints(body.len(), body.len());
+    let stream = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(body)]);
+    read(Multipart::with_constraints(stream, boundary, constraints)).await
 }
 
 async fn read(mut form: Multipart<'_>) -> Result<UserParts, Failure> {

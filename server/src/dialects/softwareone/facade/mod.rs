@@ -14,6 +14,7 @@ use patchbay_core::{error::Error, id::Serial, provider::Include, revision::Revis
 use serde::Serialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub(super) use self::form::whole_form;
 use super::{map, select::Select};
 use crate::{
     app::App,

@@ -154,7 +154,8 @@ async fn update_user(
     Ok(heartbeat.write(work).await)
 }
 
-fn decode(body: &[u8]) -> Result<wire::UserUpdate, Failure> {
+/// Reads the body of an update, which must be a JSON object.
+pub(super) fn decode(body: &[u8]) -> Result<wire::UserUpdate, Failure> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(Failure::new(
             Kind::NotJson,

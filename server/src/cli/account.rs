@@ -1,0 +1,425 @@
+//! `patchbay account`: the remote identity systems that a tenant is connected to. Each change leaves its audit entry.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read},
+    path::PathBuf,
+};
+
+use clap::{Args, Subcommand};
+use http::Method;
+use patchbay_core::{
+    audit::FieldChange,
+    changeset::{Changeset, Delta},
+    clock::Clock,
+    error::Error,
+    id::{LinkedAccountId, TenantId},
+    linked_account::{AccountStatus, LinkedAccount, RemoteTarget},
+};
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::{
+    Complaint, TenantArgument,
+    folder::Folder,
+    operator, print,
+    table::{plain, table},
+};
+use crate::{
+    config::Config,
+    dialects::{self, REGISTRY},
+    outbound::http::{Client, Target},
+    system::{SystemClock, SystemEntropy},
+};
+
+/// The most bytes of a secret.
+const MAX_SECRET: u64 = 16 * 1024;
+const SECRET_VARIABLE: &str = "PATCHBAY_ACCOUNT_SECRET";
+
+/// Arguments of `patchbay account`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  patchbay account list --data ./patchbay-data")]
+pub(super) struct Account {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Link a remote system, and print the id by which callers choose it.
+    Add(Add),
+    /// List the linked accounts. Secrets are not shown.
+    List(List),
+    /// Switch a linked account off: callers that choose it are refused.
+    #[command(after_help = "Example:\n  patchbay account disable --data ./patchbay-data 45355976281015164504")]
+    Disable(One),
+    /// Switch a linked account on again.
+    #[command(after_help = "Example:\n  patchbay account enable --data ./patchbay-data 45355976281015164504")]
+    Enable(One),
+    /// Forget a linked account and its secret.
+    #[command(after_help = "Example:\n  patchbay account remove --data ./patchbay-data 45355976281015164504")]
+    Remove(One),
+}
+
+/// Where the accounts are.
+#[derive(Debug, Args)]
+struct Place {
+    /// Data folder.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    #[command(flatten)]
+    tenant: TenantArgument,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  printf %s \"$TOKEN\" | patchbay account add --data ./patchbay-data --dialect nerm --base-url https://acme.example.com --secret-file -
+
+The secret can also be given in the environment variable PATCHBAY_ACCOUNT_SECRET.")]
+struct Add {
+    #[command(flatten)]
+    place: Place,
+    /// The dialect that the remote system speaks.
+    #[arg(long, value_name = "NAME")]
+    dialect: String,
+    /// Where the remote system is, with any path that its routes stand under.
+    #[arg(long, value_name = "URL")]
+    base_url: String,
+    /// File with the key that the remote system knows us by; `-` reads it from the standard input.
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+    /// What else the dialect needs, once per setting.
+    #[arg(long = "setting", value_name = "KEY=VALUE", value_parser = setting)]
+    settings: Vec<(String, String)>,
+    /// Print a JSON object instead of the bare id.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  patchbay account list --data ./patchbay-data --json")]
+struct List {
+    #[command(flatten)]
+    place: Place,
+    /// Print one JSON array instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct One {
+    #[command(flatten)]
+    place: Place,
+    /// Id of the linked account.
+    #[arg(value_name = "ID")]
+    id: String,
+}
+
+impl Account {
+    /// Does what the subcommand says.
+    pub(super) async fn run(self, config: &Config) -> Result<(), Complaint> {
+        match self.command {
+            Command::Add(arguments) => arguments.run(config).await,
+            Command::List(arguments) => arguments.run(config).await,
+            Command::Disable(arguments) => arguments.switch(config, AccountStatus::Disabled).await,
+            Command::Enable(arguments) => arguments.switch(config, AccountStatus::Active).await,
+            Command::Remove(arguments) => arguments.remove(config).await,
+        }
+    }
+}
+
+impl Place {
+    async fn open(&self, config: &Config) -> Result<(Folder, TenantId), Complaint> {
+        let folder = Folder::existing(&self.data, config)?;
+        let tenant = folder.tenant(self.tenant.tenant).await?.id;
+        Ok((folder, tenant))
+    }
+}
+
+impl Add {
+    async fn run(self, config: &Config) -> Result<(), Complaint> {
+        let base_url = base_url(&self.base_url)?;
+        let secret = self.secret()?;
+        let settings: BTreeMap<String, String> = self.settings.iter().cloned().collect();
+        check(&self.dialect, &base_url, &secret, &settings, config)?;
+        let (folder, tenant) = self.place.open(config).await?;
+        let (id, now) = (new_id(), SystemClock.now());
+        let sealed = folder.sealer(config)?.seal(tenant, &id, &secret);
+        let account = LinkedAccount {
+            id: id.clone(),
+            tenant,
+            status: AccountStatus::Active,
+            remote: Some(RemoteTarget {
+                dialect: self.dialect,
+                base_url,
+                secret: sealed.map_err(|error| Complaint(error.to_string()))?,
+                settings,
+            }),
+            created_at: now,
+            updated_at: now,
+        };
+        let changes = told(None, Some(&account));
+        keep(
+            &folder,
+            Delta::PutLinkedAccount(account),
+            &id,
+            tenant,
+            "add_linked_account",
+            changes,
+        )
+        .await?;
+        if self.json {
+            print(&format!("{}\n", json!({ "id": id })))
+        } else {
+            print(&format!("{id}\n"))
+        }
+    }
+
+    /// The secret from the file, the standard input, or the environment; without the line break at its end.
+    fn secret(&self) -> Result<SecretString, Complaint> {
+        let text = match &self.secret_file {
+            Some(path) if path.as_os_str() == "-" => read(io::stdin().lock(), "the standard input")?,
+            Some(path) => {
+                let place = path.display().to_string();
+                let file = File::open(path).map_err(|error| Complaint(format!("cannot read {place}: {error}")))?;
+                read(file, &place)?
+            }
+            None => Zeroizing::new(std::env::var(SECRET_VARIABLE).map_err(|_| {
+                Complaint(format!(
+                    "the secret is missing; give --secret-file FILE, or set {SECRET_VARIABLE}"
+                ))
+            })?),
+        };
+        let secret = text.trim_end_matches(['\r', '\n']);
+        if secret.is_empty() || secret.chars().any(char::is_control) {
+            return Err(Complaint("the secret must be one line that is not empty".to_owned()));
+        }
+        Ok(SecretString::from(secret))
+    }
+}
+
+fn read(from: impl Read, place: &str) -> Result<Zeroizing<String>, Complaint> {
+    let mut text = Zeroizing::new(String::new());
+    let read = from.take(MAX_SECRET + 1).read_to_string(&mut text);
+    let length = read.map_err(|error| Complaint(format!("cannot read the secret from {place}: {error}")))?;
+    if length as u64 > MAX_SECRET {
+        return Err(Complaint(format!(
+            "the secret in {place} has more than {MAX_SECRET} bytes"
+        )));
+    }
+    Ok(text)
+}
+
+/// Checks the target as the server will use it: the dialect must be known and have the settings that it needs.
+fn check(
+    name: &str,
+    base_url: &str,
+    secret: &SecretString,
+    settings: &BTreeMap<String, String>,
+    config: &Config,
+) -> Result<(), Complaint> {
+    let dialect = dialects::by_name(name).ok_or_else(|| {
+        let known: Vec<&str> = REGISTRY.iter().map(|dialect| dialect.name()).collect();
+        Complaint(format!(
+            "there is no dialect {}; known are {}",
+            plain(name),
+            known.join(", ")
+        ))
+    })?;
+    let client = Client::new(config.outbound());
+    let client = client.map_err(|error| Complaint::while_doing("prepare to call the account", &error))?;
+    if client.request(Method::GET, base_url).is_err() {
+        eprintln!("patchbay: note: the address is private, so calls need the setting outbound.allow_private = true");
+    }
+    let target = Target {
+        base_url: base_url.to_owned(),
+        secret: SecretString::from(secret.expose_secret()),
+        settings: settings.clone(),
+        client,
+    };
+    dialect.connector(target).map(|_| ()).map_err(|error| match error {
+        Error::Invalid { field, reason } => {
+            let field = field.strip_prefix("settings.").unwrap_or(&field);
+            Complaint(format!("the setting {field} {reason}; give --setting {field}=VALUE"))
+        }
+        error => Complaint::while_doing("link the account", &error),
+    })
+}
+
+/// The address without a trailing slash.
+fn base_url(text: &str) -> Result<String, Complaint> {
+    let wrong = |why: &str| Complaint(format!("--base-url {why}; give one such as https://acme.example.com"));
+    let url = Url::parse(text).map_err(|error| wrong(&format!("is not an address ({error})")))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(wrong("must begin with http:// or https://"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("must not hold a user name or password"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("must not hold a query or fragment"));
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// One `key=value` argument.
+fn setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("must have the form KEY=VALUE".to_owned()),
+    }
+}
+
+impl List {
+    async fn run(self, config: &Config) -> Result<(), Complaint> {
+        let (folder, tenant) = self.place.open(config).await?;
+        let accounts = folder.store.linked_accounts(tenant).await;
+        let accounts = accounts.map_err(|error| Complaint::while_doing("read the linked accounts", &error))?;
+        if self.json {
+            let shown: Vec<Value> = accounts.iter().map(object).collect();
+            return print(&format!("{}\n", Value::Array(shown)));
+        }
+        let rows: Vec<[String; 5]> = accounts.iter().map(row).collect();
+        print(&table(["id", "dialect", "base URL", "status", "since"], &rows))
+    }
+}
+
+fn object(account: &LinkedAccount) -> Value {
+    let remote = account.remote.as_ref();
+    json!({
+        "id": account.id,
+        "dialect": remote.map(|remote| &remote.dialect),
+        "base_url": remote.map(|remote| &remote.base_url),
+        "settings": remote.map(|remote| &remote.settings),
+        "status": account.status.as_str(),
+        "created_at": account.created_at.to_string(),
+        "updated_at": account.updated_at.to_string(),
+    })
+}
+
+fn row(account: &LinkedAccount) -> [String; 5] {
+    let (dialect, base_url) = account.remote.as_ref().map_or_else(
+        || ("embedded directory".to_owned(), String::new()),
+        |remote| (remote.dialect.clone(), remote.base_url.clone()),
+    );
+    let status = account.status.as_str().to_owned();
+    [
+        account.id.to_string(),
+        dialect,
+        base_url,
+        status,
+        account.created_at.to_string(),
+    ]
+    .map(|cell| plain(&cell))
+}
+
+impl One {
+    async fn switch(self, config: &Config, status: AccountStatus) -> Result<(), Complaint> {
+        let (folder, tenant, before) = self.find(config).await?;
+        let shown = status.as_str();
+        if before.status == status {
+            return print(&format!("{} is {shown} already\n", before.id));
+        }
+        let mut after = before.clone();
+        after.status = status;
+        after.updated_at = SystemClock.now();
+        let changes = told(Some(&before), Some(&after));
+        let delta = Delta::PutLinkedAccount(after);
+        keep(&folder, delta, &before.id, tenant, "update_linked_account", changes).await?;
+        print(&format!("{} is {shown} now\n", before.id))
+    }
+
+    async fn remove(self, config: &Config) -> Result<(), Complaint> {
+        let (folder, tenant, account) = self.find(config).await?;
+        if account.remote.is_none() {
+            let next = "switch it off with `patchbay account disable`";
+            return Err(Complaint(format!("the embedded directory cannot be removed; {next}")));
+        }
+        let (id, changes) = (&account.id, told(Some(&account), None));
+        let delta = Delta::RemoveLinkedAccount(id.clone());
+        keep(&folder, delta, id, tenant, "remove_linked_account", changes).await?;
+        print(&format!("{id} is removed\n"))
+    }
+
+    async fn find(&self, config: &Config) -> Result<(Folder, TenantId, LinkedAccount), Complaint> {
+        let (folder, tenant) = self.place.open(config).await?;
+        let id = LinkedAccountId(self.id.clone());
+        let account = folder.store.linked_account(tenant, &id).await;
+        let account = account.map_err(|error| Complaint::while_doing("read the linked account", &error))?;
+        let account = account.ok_or_else(|| {
+            let id = plain(&self.id);
+            Complaint(format!(
+                "there is no linked account {id}; `patchbay account list` shows those there are"
+            ))
+        })?;
+        Ok((folder, tenant, account))
+    }
+}
+
+/// A new linked account's id: 20 digits, the first not zero.
+pub(super) fn new_id() -> LinkedAccountId {
+    let least = 10_u128.pow(19);
+    let number = least + u128::from_be_bytes(SystemEntropy.bytes()) % (9 * least);
+    LinkedAccountId(number.to_string())
+}
+
+/// What the log keeps of a change of an account. Never its secret.
+fn told(before: Option<&LinkedAccount>, after: Option<&LinkedAccount>) -> Vec<FieldChange> {
+    let member = |account: Option<&LinkedAccount>, name: &str| {
+        account.map_or(Value::Null, |account| object(account)[name].clone())
+    };
+    ["dialect", "base_url", "settings", "status"]
+        .into_iter()
+        .map(|name| FieldChange {
+            field: name.to_owned(),
+            before: member(before, name),
+            after: member(after, name),
+        })
+        .filter(|change| change.before != change.after)
+        .collect()
+}
+
+async fn keep(
+    folder: &Folder,
+    delta: Delta,
+    id: &LinkedAccountId,
+    tenant: TenantId,
+    action: &str,
+    changes: Vec<FieldChange>,
+) -> Result<(), Complaint> {
+    let mut entry = operator(action, id.to_string());
+    entry.changes = changes;
+    let mut changeset = Changeset::new(tenant, entry.at);
+    changeset.deltas.push(delta);
+    changeset.audit = Some(entry);
+    folder.commit(changeset).await.map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_have_twenty_digits() {
+        let id = new_id().0;
+        assert!(id.len() == 20 && id.bytes().all(|byte| byte.is_ascii_digit()), "{id}");
+    }
+
+    #[test]
+    fn addresses_are_checked_and_trimmed() {
+        assert_eq!(base_url("https://a.example/api/").unwrap(), "https://a.example/api");
+        for wrong in [
+            "",
+            "a.example",
+            "ftp://a.example",
+            "https://u:p@a.example",
+            "https://a.example?x=1",
+            "file:///etc",
+        ] {
+            assert!(base_url(wrong).unwrap_err().0.starts_with("--base-url"), "{wrong}");
+        }
+    }
+}

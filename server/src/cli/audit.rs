@@ -1,0 +1,249 @@
+//! `patchbay audit`: who changed what, before and after; and whether the log is whole.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use patchbay_core::{
+    audit::{self, AuditEvent, ChainHash, FieldChange, Outcome},
+    changeset::Tenant,
+    error::Error,
+    id::TenantId,
+    store::UserKey,
+};
+use serde_json::{Value, json};
+
+use super::{
+    Complaint, TenantArgument,
+    folder::Folder,
+    print,
+    table::{plain, table},
+};
+use crate::config::Config;
+
+/// Events read at a time.
+const PAGE: u32 = 1_000;
+/// The most characters of a value that are shown to people.
+const SHOWN: usize = 100;
+
+/// Arguments of `patchbay audit`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  patchbay audit --data ./patchbay-data
+  patchbay audit --data ./patchbay-data --user han.solo@example.com --json
+  patchbay audit --data ./patchbay-data --verify")]
+pub(super) struct Audit {
+    /// Data folder.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Only changes of this user: his id, or the mail address of a user of the directory.
+    #[arg(long, value_name = "ID")]
+    user: Option<String>,
+    /// Print one JSON object per line instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Check the chain of every tenant instead: that no entry was changed, slipped in, or taken out before the last.
+    #[arg(long, conflicts_with_all = ["user", "json"])]
+    verify: bool,
+    /// Only this tenant's log.
+    #[command(flatten)]
+    tenant: TenantArgument,
+}
+
+impl Audit {
+    /// Prints or checks the log.
+    pub(super) async fn run(self, config: &Config) -> Result<(), Complaint> {
+        let folder = Folder::existing(&self.data, config)?;
+        let tenants = match self.tenant.tenant {
+            Some(id) => vec![folder.tenant(Some(id)).await?],
+            None => folder.tenants().await?,
+        };
+        if self.verify {
+            return verify(&folder, &tenants).await;
+        }
+        let mut found = false;
+        for tenant in &tenants {
+            let Some(wanted) = self.wanted(&folder, tenant.id).await? else {
+                continue;
+            };
+            found = true;
+            if !self.json && tenants.len() > 1 {
+                print(&format!("Tenant {} ({})\n", tenant.id, plain(&tenant.name)))?;
+            }
+            self.show(&folder, tenant.id, &wanted).await?;
+        }
+        match &self.user {
+            Some(user) if !found => Err(Complaint(format!("no user has the mail address {user}"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whose changes are wanted in a tenant; `None` if the tenant has no user with the mail address that was given.
+    async fn wanted(&self, folder: &Folder, tenant: TenantId) -> Result<Option<Wanted>, Complaint> {
+        let Some(user) = &self.user else {
+            return Ok(Some(Wanted::Everything));
+        };
+        if !user.contains('@') {
+            return Ok(Some(Wanted::Resource(user.clone())));
+        }
+        let found = folder.store.user(tenant, &UserKey::Email(user.clone())).await;
+        let found = found.map_err(|error| Complaint::while_doing("look up the user", &error))?;
+        Ok(found.map(|user| Wanted::Resource(user.id.to_string())))
+    }
+
+    async fn show(&self, folder: &Folder, tenant: TenantId, wanted: &Wanted) -> Result<(), Complaint> {
+        let mut after = 0;
+        loop {
+            let page = folder.store.audit(tenant, after, PAGE).await;
+            let page = page.map_err(|error| Complaint::while_doing("read the audit log", &error))?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.position;
+            let events: Vec<&AuditEvent> = page.iter().filter(|event| wanted.holds(event)).collect();
+            print(&if self.json {
+                lines(events.iter().map(|event| object(tenant, event).to_string()))
+            } else {
+                for_people(&events)
+            })?;
+        }
+    }
+}
+
+/// Which events are wanted.
+enum Wanted {
+    Everything,
+    Resource(String),
+}
+
+impl Wanted {
+    fn holds(&self, event: &AuditEvent) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Resource(id) => event.entry.resource.eq_ignore_ascii_case(id),
+        }
+    }
+}
+
+/// An event for programs: the entry as it is kept, its time as RFC 3339, and its place in the chain.
+fn object(tenant: TenantId, event: &AuditEvent) -> Value {
+    let entry = &event.entry;
+    json!({
+        "tenant": tenant,
+        "position": event.position,
+        "hash": hex::encode(event.hash.0),
+        "at": entry.at.to_string(),
+        "actor": entry.actor,
+        "action": entry.action,
+        "dialect": entry.dialect,
+        "request_id": entry.request_id,
+        "resource": entry.resource,
+        "account": entry.account,
+        "outcome": entry.outcome,
+        "revision": entry.revision,
+        "changes": entry.changes,
+    })
+}
+
+/// Events for people: a line each, and below it a line per changed member.
+fn for_people(events: &[&AuditEvent]) -> String {
+    if events.is_empty() {
+        return String::new();
+    }
+    let rows: Vec<[String; 7]> = events.iter().map(|event| row(event)).collect();
+    let text = table(["#", "when", "who", "what", "on", "through", "outcome"], &rows);
+    let mut of_table = text.lines().map(str::to_owned);
+    let mut shown: Vec<String> = of_table.next().into_iter().collect();
+    for (line, event) in of_table.zip(events) {
+        shown.push(line);
+        shown.extend(
+            event
+                .entry
+                .changes
+                .iter()
+                .map(|change| format!("    {}", change_line(change))),
+        );
+    }
+    lines(shown)
+}
+
+fn lines(lines: impl IntoIterator<Item = String>) -> String {
+    lines.into_iter().flat_map(|line| [line, "\n".to_owned()]).collect()
+}
+
+fn row(event: &AuditEvent) -> [String; 7] {
+    let entry = &event.entry;
+    let who = match entry.actor.fingerprint.as_str() {
+        "" => entry.actor.name.clone(),
+        fingerprint => format!("{} (key ...{fingerprint})", entry.actor.name),
+    };
+    let on = match &entry.account {
+        Some(account) => format!("{} in {account}", entry.resource),
+        None => entry.resource.clone(),
+    };
+    let outcome = match (&entry.outcome, entry.revision) {
+        (Outcome::Done, Some(revision)) => format!("done, revision {revision}"),
+        (Outcome::Done, None) => "done".to_owned(),
+        (Outcome::Refused(why), _) => format!("refused: {why}"),
+        (Outcome::Failed(why), _) => format!("failed: {why}"),
+        (Outcome::Unknown(why), _) => format!("not known: {why}"),
+    };
+    let (when, what, through) = (entry.at.to_string(), &entry.action, &entry.dialect);
+    [&event.position.to_string(), &when, &who, what, &on, through, &outcome].map(|cell| plain(cell))
+}
+
+/// One changed member: `title: "Captain" → "General"`.
+pub(super) fn change_line(change: &FieldChange) -> String {
+    let (before, after) = (shown(&change.before), shown(&change.after));
+    format!("{}: {before} → {after}", plain(&change.field))
+}
+
+fn shown(value: &Value) -> String {
+    let text = plain(&value.to_string());
+    if text.chars().count() <= SHOWN {
+        return text;
+    }
+    let start: String = text.chars().take(SHOWN).collect();
+    format!("{start}...")
+}
+
+/// Checks the chains, one line per tenant. Fails at a break, naming the tenant and the position.
+async fn verify(folder: &Folder, tenants: &[Tenant]) -> Result<(), Complaint> {
+    for tenant in tenants {
+        let entries = verify_chain(folder, tenant.id).await?;
+        print(&format!(
+            "tenant {}: {entries} entries, the chain is whole\n",
+            tenant.id
+        ))?;
+    }
+    Ok(())
+}
+
+async fn verify_chain(folder: &Folder, tenant: TenantId) -> Result<u64, Complaint> {
+    let broken = |position: u64| {
+        let next = "the log was altered there, restore it from a copy";
+        Complaint(format!(
+            "tenant {tenant}: the chain is broken at position {position}; {next}"
+        ))
+    };
+    let mut end = (0, ChainHash::default());
+    loop {
+        let page = match folder.store.audit(tenant, end.0, PAGE).await {
+            Ok(page) => page,
+            Err(error) => return Err(broken(unreadable(folder, tenant, end.0, &error).await?)),
+        };
+        if page.is_empty() {
+            return Ok(end.0);
+        }
+        end = audit::verify(end, &page).map_err(broken)?;
+    }
+}
+
+/// The position of the first entry after `after` that cannot be read as one, where reading a page of them failed.
+///
+/// Fails with the store's own failure if each entry for itself can be read.
+async fn unreadable(folder: &Folder, tenant: TenantId, after: u64, error: &Error) -> Result<u64, Complaint> {
+    for position in after..after + u64::from(PAGE) {
+        if folder.store.audit(tenant, position, 1).await.is_err() {
+            return Ok(position + 1);
+        }
+    }
+    Err(Complaint::while_doing("read the audit log", error))
+}

@@ -1,0 +1,127 @@
+//! `patchbay serve`: the server, from a data folder to a clean end.
+
+use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use clap::Args;
+use tokio::net::{TcpListener, TcpSocket};
+
+use super::{
+    Complaint,
+    folder::Folder,
+    listener::{self, Service},
+};
+use crate::{
+    app::App,
+    config::Config,
+    outbound::connectors::LinkedConnectors,
+    pipeline,
+    system::{SystemClock, SystemEntropy},
+    telemetry,
+};
+
+/// Arguments of `patchbay serve`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  patchbay serve --data ./patchbay-data --listen 127.0.0.1:8080 --config patchbay.toml"
+)]
+pub(super) struct Serve {
+    /// Data folder, as `patchbay init` made it.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Address and port to listen on; port 0 takes any free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+}
+
+impl Serve {
+    /// Serves until the process is told to stop.
+    pub(super) async fn run(self, config: &Config) -> Result<(), Complaint> {
+        telemetry::start_logs(&config.log)?;
+        let listener = bind(self.listen)?;
+        let folder = Folder::existing(&self.data, config)?;
+        let stop = told_to_stop()?;
+        let service = service(&folder, config)?;
+        drop(folder);
+        eprintln!("listening on http://{}", address(&listener)?);
+        let upkeep = config.http.metrics.then(|| tokio::spawn(telemetry::keep_metrics()));
+        listener::serve(listener, service, &config.http, stop).await;
+        if let Some(upkeep) = upkeep {
+            upkeep.abort();
+        }
+        Ok(())
+    }
+}
+
+/// How many connections may wait to be accepted; more than the usual 128, which a burst of new clients overruns.
+const BACKLOG: u32 = 1_024;
+
+/// Takes the port.
+pub(super) fn bind(address: SocketAddr) -> Result<TcpListener, Complaint> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    };
+    let listen = |socket: TcpSocket| {
+        // A restart must not wait for the connections of the run before to be forgotten.
+        socket.set_reuseaddr(cfg!(unix))?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    socket.and_then(listen).map_err(|error| {
+        let why = match error.kind() {
+            io::ErrorKind::AddrInUse => "another program uses that port".to_owned(),
+            io::ErrorKind::PermissionDenied => "that port is not for ordinary users".to_owned(),
+            _ => error.to_string(),
+        };
+        Complaint(format!(
+            "cannot listen on {address}: {why}; choose another with --listen"
+        ))
+    })
+}
+
+/// The address that was taken.
+pub(super) fn address(listener: &TcpListener) -> Result<SocketAddr, Complaint> {
+    let address = listener.local_addr();
+    address.map_err(|error| Complaint(format!("cannot tell the address that was taken: {error}")))
+}
+
+/// Everything behind the listener.
+pub(super) fn service(folder: &Folder, config: &Config) -> Result<Service, Complaint> {
+    if config.http.metrics {
+        let started = telemetry::start_metrics();
+        started.map_err(|error| Complaint(format!("cannot count requests: {error}")))?;
+    }
+    let connectors = LinkedConnectors::new(folder.sealer(config)?, config.outbound());
+    let app = App::new(
+        folder.store.clone(),
+        Arc::new(connectors),
+        Arc::new(SystemClock),
+        Arc::new(SystemEntropy),
+        config.http(),
+    );
+    Ok(pipeline::service(&app))
+}
+
+/// Ends when the process is told to stop: by Ctrl-C or a service manager.
+pub(super) fn told_to_stop() -> Result<impl Future<Output = ()> + Send + 'static, Complaint> {
+    let complain = |error: io::Error| Complaint(format!("cannot listen for the signal to stop: {error}"));
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(complain)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(complain)?;
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        })
+    }
+    #[cfg(not(unix))]
+    {
+        let mut interrupt = tokio::signal::windows::ctrl_c().map_err(complain)?;
+        Ok(async move {
+            interrupt.recv().await;
+        })
+    }
+}
