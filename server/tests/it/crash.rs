@@ -1,7 +1,5 @@
 //! kill -9 under load: what was acknowledged is there, and the audit chain verifies.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
-
 use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader},

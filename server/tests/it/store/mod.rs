@@ -1,7 +1,5 @@
 //! One conformance suite for every store, random changesets replayed on all of them, and what only SQLite can get wrong.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
-
 mod concurrency;
 mod files;
 mod idempotency;
