@@ -29,6 +29,8 @@ def refused(exception, call, *arguments):
 def test_400_missing_wrapper(api, users):
     error = refused(BadRequestException, api.patch_user, users[0]["id"], SubmitUserRequest())
     assert error == {"error": "param is missing or the value is empty: user"}
+    # an empty user counts as missing, as it does for Rails, whose words these are
+    assert refused(BadRequestException, api.patch_user, users[0]["id"], user_body()) == error
 
 
 def test_400_invalid_json(api, users):

@@ -70,7 +70,7 @@ def test_the_id_may_be_repeated_in_the_body(api, person):
 
 def test_an_empty_change_changes_nothing(api, person):
     before = get(api, person["id"])
-    assert patch(api, person["id"]) == before
+    assert patch(api, person["id"], id=person["id"]) == before
 
 
 def test_the_older_token_scheme_is_accepted(server, api, person):

@@ -108,7 +108,7 @@ pub struct Failure {
     /// For the caller: with a field, what follows its name ("must not be empty"); else a sentence's beginning.
     pub reason: String,
     /// Further members that are wrong in the same request, each with what follows its name in a sentence.
-    pub also: Vec<(Field, String)>,
+    pub also: Box<[(Field, String)]>,
     /// Seconds after which a retry makes sense.
     pub retry_after: Option<u32>,
     /// The remote system's answer.
@@ -124,7 +124,7 @@ impl Failure {
             kind,
             field: None,
             reason: reason.into(),
-            also: Vec::new(),
+            also: Box::default(),
             retry_after: None,
             provider: None,
             log: None,

@@ -5,12 +5,16 @@
 
 pub mod app;
 pub mod authenticate;
+pub mod config;
 pub mod dialects;
 pub mod extract;
 pub mod failure;
+pub mod openapi;
 pub mod outbound;
 pub mod pipeline;
 pub mod sample;
+pub mod seal;
 pub mod store;
+pub mod system;
 pub mod telemetry;
 pub mod walkthrough;

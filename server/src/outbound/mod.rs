@@ -1,3 +1,4 @@
 //! Reaching remote systems.
 
+pub mod connectors;
 pub mod http;

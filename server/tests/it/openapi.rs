@@ -1,1 +1,66 @@
-//! To be written.
+//! The checked-in OpenAPI documents equal the ones that the routes make.
+//!
+//! `PATCHBAY_BLESS=1 cargo nextest run -E 'test(openapi)'` rewrites them.
+
+use std::{collections::BTreeSet, fs, path::PathBuf};
+
+use patchbay::{dialects::REGISTRY, openapi};
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../openapi")
+}
+
+#[test]
+fn the_files_equal_the_routes() {
+    let bless = std::env::var_os("PATCHBAY_BLESS").is_some();
+    for dialect in REGISTRY {
+        let file = folder().join(format!("{}.json", dialect.name()));
+        let made = openapi::text(dialect).unwrap();
+        if bless {
+            fs::create_dir_all(folder()).unwrap();
+            fs::write(&file, &made).unwrap();
+        }
+        let kept = fs::read_to_string(&file).unwrap_or_default();
+        assert!(
+            kept == made,
+            "{} is not what the routes make; `PATCHBAY_BLESS=1 cargo nextest run -E 'test(openapi)'` rewrites it",
+            file.display()
+        );
+    }
+    let files = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name());
+    let files: BTreeSet<String> = files.map(|name| name.into_string().unwrap()).collect();
+    let wanted: BTreeSet<String> = REGISTRY
+        .iter()
+        .map(|dialect| format!("{}.json", dialect.name()))
+        .collect();
+    assert_eq!(files, wanted, "one file per dialect and nothing else");
+}
+
+/// Every operation says what it is called, asks for a key, and lies under its dialect's mounts.
+#[test]
+fn every_operation_is_described() {
+    let mut ids = BTreeSet::new();
+    for dialect in REGISTRY {
+        let document = serde_json::to_value(openapi::document(dialect)).unwrap();
+        let paths = document["paths"].as_object().unwrap();
+        assert!(!paths.is_empty(), "{} has no routes", dialect.name());
+        for (path, item) in paths {
+            let mounted = dialect
+                .mounts()
+                .iter()
+                .any(|mount| path.starts_with(&format!("{mount}/")));
+            assert!(mounted, "{path} is outside the mounts of {}", dialect.name());
+            for (method, operation) in item.as_object().unwrap() {
+                let id = operation["operationId"].as_str().unwrap_or_default();
+                assert!(
+                    ids.insert(format!("{} {id}", dialect.name())),
+                    "{method} {path}: {id} twice"
+                );
+                assert!(
+                    operation["responses"].get("401").is_some(),
+                    "{method} {path} does not say 401"
+                );
+            }
+        }
+    }
+}

@@ -126,5 +126,9 @@ fn messages(body: &Value) -> Vec<&str> {
         Value::Array(items) => items.iter().collect(),
         one => vec![one],
     });
-    body.get("error").into_iter().chain(values).filter_map(Value::as_str).collect()
+    body.get("error")
+        .into_iter()
+        .chain(values)
+        .filter_map(Value::as_str)
+        .collect()
 }

@@ -14,6 +14,8 @@
 
 mod change;
 mod object;
+#[cfg(test)]
+mod tests;
 
 pub(super) use self::{
     change::{decode_change, encode_change},

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 /// What an update carries (seed, jsonRequestBodyExample).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = UserUpdateRequest)]
-pub struct UpdateRequest {
+pub(super) struct UpdateRequest {
     /// What to change.
     pub user: UserChange,
 }
@@ -16,7 +16,7 @@ pub struct UpdateRequest {
 /// are ignored, read-only ones too.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
-pub struct UserChange {
+pub(super) struct UserChange {
     /// The user's id again; if sent it must be that of the path (write-only, seed "id").
     #[serde(skip_serializing_if = "Patch::is_absent")]
     #[schema(value_type = Option<uuid::Uuid>, nullable = false)]
@@ -69,7 +69,7 @@ pub struct UserChange {
 
 /// What a read or an update answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct UserResponse {
+pub(super) struct UserResponse {
     /// The user.
     pub user: User,
 }
@@ -77,7 +77,7 @@ pub struct UserResponse {
 /// A user as answered. What is not set is null (notes, section 3: "nulls occur").
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
-pub struct User {
+pub(super) struct User {
     /// UUID.
     #[schema(value_type = uuid::Uuid)]
     pub id: String,
@@ -117,7 +117,7 @@ pub struct User {
 
 /// The types that a change may name. Answers of the vendor hold further ones, such as `DelegateUser`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub enum UserType {
+pub(super) enum UserType {
     /// Lifecycle user.
     NeprofileUser,
     /// Portal user.
@@ -126,10 +126,10 @@ pub enum UserType {
 
 impl UserType {
     /// Every type.
-    pub const ALL: [Self; 2] = [Self::NeprofileUser, Self::NeaccessUser];
+    pub(in crate::dialects::nerm) const ALL: [Self; 2] = [Self::NeprofileUser, Self::NeaccessUser];
 
     /// The type as it travels.
-    pub fn as_str(self) -> &'static str {
+    pub(in crate::dialects::nerm) fn as_str(self) -> &'static str {
         match self {
             Self::NeprofileUser => "NeprofileUser",
             Self::NeaccessUser => "NeaccessUser",
@@ -139,7 +139,7 @@ impl UserType {
 
 /// Whether a user may come in. The seed has no `Pending`; the bundle does since 2025.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub enum UserStatus {
+pub(super) enum UserStatus {
     /// He may.
     Active,
     /// Not yet.
@@ -150,10 +150,10 @@ pub enum UserStatus {
 
 impl UserStatus {
     /// Every status.
-    pub const ALL: [Self; 3] = [Self::Active, Self::Pending, Self::Disabled];
+    pub(in crate::dialects::nerm) const ALL: [Self; 3] = [Self::Active, Self::Pending, Self::Disabled];
 
     /// The status as it travels.
-    pub fn as_str(self) -> &'static str {
+    pub(in crate::dialects::nerm) fn as_str(self) -> &'static str {
         match self {
             Self::Active => "Active",
             Self::Pending => "Pending",
@@ -164,7 +164,7 @@ impl UserStatus {
 
 /// A refusal. `errors` maps each wrong attribute to its messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ErrorResponse {
+pub(super) struct ErrorResponse {
     /// One sentence.
     pub error: String,
     /// Attribute → messages.

@@ -39,7 +39,7 @@ impl SoftwareOneConnector {
         let base = base.strip_suffix("/public").unwrap_or(base);
         let users = Url::parse(&format!("{base}/public/v1/accounts/users"))
             .ok()
-            .filter(|url| url.has_host())
+            .filter(Url::has_host)
             .ok_or_else(|| Error::invalid("base_url", "must be the URL of the API's root"))?;
         Ok(Self { target, users })
     }

@@ -67,7 +67,7 @@ fn user_url(base: &str, id: &str) -> Result<Url, Error> {
 /// Checks that an update was done: the answer is an `UpdateResult` whose own status says so, which after heartbeats is
 /// the only one that counts.
 fn done(answer: &Answer) -> Result<(), Error> {
-    let result: wire::UpdateResult = answer.json()?;
+    let wire::Object(result): wire::Object<wire::UpdateResult> = answer.json()?;
     if (200..300).contains(&result.status_code) {
         Ok(())
     } else {
@@ -88,7 +88,7 @@ impl Connector for StackOneConnector {
     async fn get_user(&self, id: &str) -> Result<User, Error> {
         let request = self.request(Method::GET, id)?;
         let answer = self.target.client.send(request).await?;
-        let found: wire::UserResult<wire::Object<wire::User>> = answer.json()?;
+        let wire::Object(found): wire::Object<wire::UserResult<wire::Object<wire::User>>> = answer.json()?;
         Ok(map::decode_user(found.data.0, id))
     }
 

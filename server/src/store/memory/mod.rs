@@ -26,6 +26,8 @@ use patchbay_core::{
     user::User,
 };
 
+use super::confine;
+
 /// A store that lives as long as the process.
 #[derive(Default)]
 pub struct MemoryStore(Mutex<State>);
@@ -55,8 +57,16 @@ struct Data {
 struct Remembered {
     fingerprint: [u8; 32],
     at: Timestamp,
-    /// `None` until the request has an outcome; then the user as it left him.
-    outcome: Option<Option<Arc<User>>>,
+    outcome: Kept,
+}
+
+/// How far a remembered request has come.
+#[derive(Clone)]
+enum Kept {
+    /// It has begun.
+    Pending,
+    /// It has ended and left the user so, if it concerned one.
+    Done(Option<Arc<User>>),
 }
 
 impl MemoryStore {
@@ -65,8 +75,8 @@ impl MemoryStore {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read<T>(&self, tenant: TenantId, read: impl FnOnce(&Data) -> T) -> Result<T, Error> {
-        Ok(read(self.state().data.get(&tenant).unwrap_or(&Data::default())))
+    fn read<T>(&self, tenant: TenantId, read: impl FnOnce(&Data) -> T) -> T {
+        read(self.state().data.get(&tenant).unwrap_or(&Data::default()))
     }
 }
 
@@ -96,7 +106,7 @@ impl Store for MemoryStore {
     }
 
     async fn user(&self, tenant: TenantId, key: &UserKey) -> Result<Option<Arc<User>>, Error> {
-        self.read(tenant, |data| match key {
+        Ok(self.read(tenant, |data| match key {
             UserKey::Id(id) => data.users.get(id).cloned(),
             UserKey::Opaque(text) => text.parse().ok().and_then(|id| data.users.get(&id).cloned()),
             UserKey::Serial(serial) => data.users.values().find(|user| user.serial == *serial).cloned(),
@@ -105,61 +115,62 @@ impl Store for MemoryStore {
                 let mut found = data.users.values().filter(|user| user.email_key() == key);
                 found.next().filter(|_| found.next().is_none()).cloned()
             }
-        })
+        }))
     }
 
     async fn icon(&self, tenant: TenantId, user: UserId) -> Result<Option<Icon>, Error> {
-        self.read(tenant, |data| data.icons.get(&user).cloned())
+        Ok(self.read(tenant, |data| data.icons.get(&user).cloned()))
     }
 
     async fn role(&self, tenant: TenantId, id: RoleId) -> Result<Option<Role>, Error> {
-        self.read(tenant, |data| data.roles.get(&id).cloned())
+        Ok(self.read(tenant, |data| data.roles.get(&id).cloned()))
     }
 
     async fn organization(&self, tenant: TenantId, key: Key<OrganizationId>) -> Result<Option<Organization>, Error> {
-        self.read(tenant, |data| match key {
+        Ok(self.read(tenant, |data| match key {
             Key::Id(id) => data.organizations.get(&id).cloned(),
             Key::Serial(serial) => data
                 .organizations
                 .values()
                 .find(|record| record.serial == serial)
                 .cloned(),
-        })
+        }))
     }
 
     async fn group(&self, tenant: TenantId, key: Key<GroupId>) -> Result<Option<Group>, Error> {
-        self.read(tenant, |data| match key {
+        Ok(self.read(tenant, |data| match key {
             Key::Id(id) => data.groups.get(&id).cloned(),
             Key::Serial(serial) => data.groups.values().find(|record| record.serial == serial).cloned(),
-        })
+        }))
     }
 
     async fn linked_account(&self, tenant: TenantId, id: &LinkedAccountId) -> Result<Option<LinkedAccount>, Error> {
-        self.read(tenant, |data| {
+        Ok(self.read(tenant, |data| {
             data.accounts.iter().find(|account| account.id == *id).cloned()
-        })
+        }))
     }
 
     async fn linked_accounts(&self, tenant: TenantId) -> Result<Vec<LinkedAccount>, Error> {
-        self.read(tenant, |data| data.accounts.clone())
+        Ok(self.read(tenant, |data| data.accounts.clone()))
     }
 
     async fn ledger(&self, tenant: TenantId, id: LedgerId) -> Result<Option<LedgerEntry>, Error> {
-        self.read(tenant, |data| data.ledger.get(&id).cloned())
+        Ok(self.read(tenant, |data| data.ledger.get(&id).cloned()))
     }
 
     async fn audit(&self, tenant: TenantId, after: u64, limit: u32) -> Result<Vec<AuditEvent>, Error> {
-        self.read(tenant, |data| {
+        Ok(self.read(tenant, |data| {
             data.audit
                 .iter()
                 .filter(|event| event.position > after)
                 .take(limit as usize)
                 .cloned()
                 .collect()
-        })
+        }))
     }
 
     async fn commit(&self, changeset: Changeset) -> Result<Committed, Error> {
+        confine::check(&changeset)?;
         let mut state = self.state();
         let mut next = state.clone();
         let committed = next.commit(changeset)?;
@@ -212,31 +223,48 @@ impl State {
         changes: &mut Vec<FieldChange>,
     ) -> Result<(), Error> {
         let data = self.data.entry(tenant).or_default();
-        let mut changed = true;
+        let mut differs = true;
         match delta {
             Delta::UpdateUser { id, expect, patch } => {
                 let update = changeset::update(data.users.get(&id).map(AsRef::as_ref), &expect, &patch, at)?;
-                changed = !update.changes.is_empty();
-                changes.extend(update.changes);
-                match patch.icon.value() {
-                    Some(icon) => drop(data.icons.insert(id, icon.clone())),
-                    None if update.user.icon.is_none() => drop(data.icons.remove(&id)),
-                    None => {}
+                differs = !update.changes.is_empty();
+                if update.changes.iter().any(|change| change.field == "icon") {
+                    match patch.icon.value() {
+                        Some(icon) => drop(data.icons.insert(id, icon.clone())),
+                        None => drop(data.icons.remove(&id)),
+                    }
                 }
+                changes.extend(update.changes);
                 committed.user = Some(data.put_user(update.user)?);
             }
             Delta::CreateUser(user) if data.users.contains_key(&user.id) => return Err(Error::Taken { field: "id" }),
             Delta::CreateUser(user) => committed.user = Some(data.put_user(*user)?),
-            Delta::PutTenant(record) => self.tenants.push(record),
+            Delta::PutTenant(record) => match self.tenants.iter_mut().find(|tenant| tenant.id == record.id) {
+                Some(tenant) => *tenant = record,
+                None => self.tenants.push(record),
+            },
             Delta::PutRole(record) => drop(data.roles.insert(record.id, record)),
             Delta::PutOrganization(record) => drop(data.organizations.insert(record.id, record)),
             Delta::PutGroup(record) => drop(data.groups.insert(record.id, record)),
-            Delta::PutCredential(record) => drop(self.credentials.insert(record.hash.0, record)),
+            Delta::PutCredential(record) => self.put_credential(record)?,
             Delta::PutLinkedAccount(record) => data.put_account(record),
             Delta::RemoveLinkedAccount(id) => data.accounts.retain(|account| account.id != id),
             Delta::PutLedger(entry) => drop(data.ledger.insert(entry.id, *entry)),
         }
-        committed.changed |= changed;
+        committed.changed |= differs;
+        Ok(())
+    }
+}
+
+impl State {
+    /// Keeps a credential, if its secret is its alone.
+    fn put_credential(&mut self, record: Credential) -> Result<(), Error> {
+        let same = |other: &Credential| (other.tenant, other.id) == (record.tenant, record.id);
+        if self.credentials.get(&record.hash.0).is_some_and(|other| !same(other)) {
+            return Err(Error::Taken { field: "hash" });
+        }
+        self.credentials.retain(|_, other| !same(other));
+        self.credentials.insert(record.hash.0, record);
         Ok(())
     }
 }
@@ -244,13 +272,13 @@ impl State {
 impl Data {
     /// Keeps a user, if his number and user name are his alone.
     fn put_user(&mut self, user: User) -> Result<Arc<User>, Error> {
-        for other in self.users.values().filter(|other| other.id != user.id) {
-            if other.serial == user.serial {
-                return Err(Error::Taken { field: "serial" });
-            }
-            if user.username_key().is_some() && other.username_key() == user.username_key() {
-                return Err(Error::Taken { field: "username" });
-            }
+        let others = || self.users.values().filter(|other| other.id != user.id);
+        if others().any(|other| other.serial == user.serial) {
+            return Err(Error::Taken { field: "serial" });
+        }
+        let name = user.username_key();
+        if name.is_some() && others().any(|other| other.username_key() == name) {
+            return Err(Error::Taken { field: "username" });
         }
         let user = Arc::new(user);
         self.users.insert(user.id, user.clone());
@@ -294,13 +322,13 @@ impl Data {
             return Err(Error::IdempotencyMismatch);
         }
         match (&kept.outcome, asked.record) {
-            (Some(user), IdempotencyRecord::Begin | IdempotencyRecord::Finish) => Ok(Some(Committed {
+            (Kept::Done(user), IdempotencyRecord::Begin | IdempotencyRecord::Finish) => Ok(Some(Committed {
                 user: user.clone(),
                 changed: false,
                 at: kept.at,
                 replayed: true,
             })),
-            (None, IdempotencyRecord::Begin) => Err(Error::IdempotencyPending),
+            (Kept::Pending, IdempotencyRecord::Begin) => Err(Error::IdempotencyPending),
             _ => Ok(None),
         }
     }
@@ -319,8 +347,8 @@ impl Data {
                 self.idempotency.remove(&key);
                 return;
             }
-            IdempotencyRecord::Begin => None,
-            IdempotencyRecord::Finish => Some(committed.user.clone()),
+            IdempotencyRecord::Begin => Kept::Pending,
+            IdempotencyRecord::Finish => Kept::Done(committed.user.clone()),
         };
         self.idempotency.insert(
             key,

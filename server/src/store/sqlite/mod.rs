@@ -1,1 +1,240 @@
-//! SQLite.
+//! SQLite: one file, one writer, durable when it answers.
+//!
+//! `commit` → [`prepare`] (the caller's task works the update out and encodes it) → [`writer`] (one thread; a batch is one
+//! transaction and one sync) → [`commit`] (one changeset: [`users`], [`remember`], [`chain`]). Reads: [`read`], on the calling
+//! thread. [`checkpoint`] keeps the log short beside all that. The schema is in `migrations/`.
+//!
+//! Other processes may read and write the same folder at the same time, such as commands at the console.
+
+mod chain;
+mod checkpoint;
+mod commit;
+mod fault;
+mod open;
+mod prepare;
+mod read;
+mod remember;
+mod users;
+mod writer;
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::Ordering,
+        mpsc::{Sender, channel, sync_channel},
+    },
+    thread::{Builder, JoinHandle},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use patchbay_core::{
+    audit::AuditEvent,
+    changeset::{Changeset, Committed, Tenant},
+    credential::CredentialHash,
+    error::Error,
+    group::Group,
+    icon::Icon,
+    id::{GroupId, LedgerId, LinkedAccountId, OrganizationId, RoleId, TenantId, UserId},
+    linked_account::LinkedAccount,
+    organization::Organization,
+    remote::LedgerEntry,
+    role::Role,
+    store::{Holder, Key, Store, UserKey},
+    user::User,
+};
+
+pub use self::open::{FILE, OpenError, schema_version};
+use self::{
+    checkpoint::Checkpointer,
+    open::{Access, connect, explain},
+    read::Readers,
+    writer::{Queue, Shared, Writer},
+};
+use super::confine;
+
+/// Bounds of a store.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The most changesets that wait; beyond that commits fail with [`Error::Busy`]. 4,096.
+    pub queue: usize,
+    /// The most bytes of records that wait, roughly; a changeset larger than that is taken when nothing waits. 64 MiB.
+    pub queue_bytes: usize,
+    /// The most changesets in one transaction. 256.
+    pub batch: usize,
+    /// How many read connections; one per worker thread of the server is best. 4.
+    pub readers: usize,
+    /// The page cache of each read connection, in KiB. 2 MiB.
+    pub reader_cache_kib: u32,
+    /// The page cache of the writer, in KiB. 64 MiB.
+    pub writer_cache_kib: u32,
+    /// How often the log is copied into the database. 1 s.
+    pub checkpoint_every: Duration,
+    /// How many pages of 4 KiB the log may have before it begins anew, roughly. 16,384.
+    pub log_pages: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            queue: 4096,
+            queue_bytes: 64 << 20,
+            batch: 256,
+            readers: 4,
+            reader_cache_kib: 2 << 10,
+            writer_cache_kib: 64 << 10,
+            checkpoint_every: Duration::from_secs(1),
+            log_pages: 16_384,
+        }
+    }
+}
+
+/// A store in a data folder. Dropping it writes what is queued, like [`SqliteStore::close`].
+pub struct SqliteStore {
+    readers: Readers,
+    queue: Queue,
+    shared: Arc<Shared>,
+    threads: Mutex<Option<Threads>>,
+}
+
+/// The threads behind a store.
+struct Threads {
+    writer: JoinHandle<()>,
+    checkpointer: JoinHandle<()>,
+    stop_checkpointer: Sender<()>,
+}
+
+impl SqliteStore {
+    /// Opens the store in a data folder, which is made if it is missing, and brings its schema up to date.
+    ///
+    /// Fails with [`OpenError::NewerSchema`] without touching anything if a later version of Patchbay has written there.
+    pub fn open(folder: &Path, options: &Options) -> Result<Self, OpenError> {
+        let writer = open::prepare(folder, options.writer_cache_kib)?;
+        let file = folder.join(FILE);
+        let failed = |error: rusqlite::Error| explain(folder, &error);
+        let readers = Readers::open(&file, options.readers, options.reader_cache_kib).map_err(failed)?;
+        let copier = connect(&file, Access::ReadWrite, options.reader_cache_kib).map_err(failed)?;
+        let shared = Arc::new(Shared::default());
+        let (sender, receiver) = sync_channel(options.queue);
+        let (stop_checkpointer, stop) = channel();
+        let writer = Writer::new(writer, shared.clone(), options.batch);
+        let checkpointer = Checkpointer::new(copier, shared.clone(), options.log_pages);
+        let every = options.checkpoint_every;
+        let threads = Threads {
+            writer: spawn(folder, "store-writer", move || writer.run(&receiver))?,
+            checkpointer: spawn(folder, "store-checkpoint", move || checkpointer.run(every, &stop))?,
+            stop_checkpointer,
+        };
+        Ok(Self {
+            readers,
+            queue: Queue::new(sender, shared.clone(), options.queue_bytes),
+            shared,
+            threads: Mutex::new(Some(threads)),
+        })
+    }
+
+    /// Takes no more changesets, writes and answers those that were taken, and ends the threads. Blocks until that is done;
+    /// later commits fail. Reads go on.
+    pub fn close(&self) {
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(threads) = threads else { return };
+        drop(threads.stop_checkpointer);
+        self.queue.stop();
+        for thread in [threads.checkpointer, threads.writer] {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the store panicked");
+            }
+        }
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn spawn(folder: &Path, name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
+    let thread = Builder::new().name(name.to_owned()).spawn(work);
+    thread.map_err(|error| OpenError::Other {
+        folder: folder.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn holder(&self, hash: &CredentialHash) -> Result<Option<Holder>, Error> {
+        self.readers.holder(hash)
+    }
+
+    async fn tenants(&self) -> Result<Vec<Tenant>, Error> {
+        self.readers.tenants()
+    }
+
+    async fn user(&self, tenant: TenantId, key: &UserKey) -> Result<Option<Arc<User>>, Error> {
+        self.readers.user(tenant, key)
+    }
+
+    async fn icon(&self, tenant: TenantId, user: UserId) -> Result<Option<Icon>, Error> {
+        self.readers.icon(tenant, user)
+    }
+
+    async fn role(&self, tenant: TenantId, id: RoleId) -> Result<Option<Role>, Error> {
+        self.readers
+            .by_id("SELECT doc FROM roles WHERE tenant = ?1 AND id = ?2", tenant, id.0)
+    }
+
+    async fn organization(&self, tenant: TenantId, key: Key<OrganizationId>) -> Result<Option<Organization>, Error> {
+        const ID: &str = "SELECT doc FROM organizations WHERE tenant = ?1 AND id = ?2";
+        const SERIAL: &str = "SELECT doc FROM organizations WHERE tenant = ?1 AND serial = ?2 ORDER BY id LIMIT 1";
+        match key {
+            Key::Id(id) => self.readers.by_id(ID, tenant, id.0),
+            Key::Serial(serial) => self.readers.by_serial(SERIAL, tenant, serial),
+        }
+    }
+
+    async fn group(&self, tenant: TenantId, key: Key<GroupId>) -> Result<Option<Group>, Error> {
+        const ID: &str = "SELECT doc FROM groups WHERE tenant = ?1 AND id = ?2";
+        const SERIAL: &str = "SELECT doc FROM groups WHERE tenant = ?1 AND serial = ?2 ORDER BY id LIMIT 1";
+        match key {
+            Key::Id(id) => self.readers.by_id(ID, tenant, id.0),
+            Key::Serial(serial) => self.readers.by_serial(SERIAL, tenant, serial),
+        }
+    }
+
+    async fn linked_account(&self, tenant: TenantId, id: &LinkedAccountId) -> Result<Option<LinkedAccount>, Error> {
+        self.readers.linked_account(tenant, id)
+    }
+
+    async fn linked_accounts(&self, tenant: TenantId) -> Result<Vec<LinkedAccount>, Error> {
+        self.readers.linked_accounts(tenant)
+    }
+
+    async fn ledger(&self, tenant: TenantId, id: LedgerId) -> Result<Option<LedgerEntry>, Error> {
+        self.readers
+            .by_id("SELECT doc FROM ledger WHERE tenant = ?1 AND id = ?2", tenant, id.0)
+    }
+
+    async fn audit(&self, tenant: TenantId, after: u64, limit: u32) -> Result<Vec<AuditEvent>, Error> {
+        self.readers.audit(tenant, after, limit)
+    }
+
+    async fn commit(&self, changeset: Changeset) -> Result<Committed, Error> {
+        confine::check(&changeset)?;
+        let prepared = prepare::prepare(&changeset)?;
+        self.queue.commit(changeset, prepared).await
+    }
+
+    async fn ready(&self) -> Result<(), Error> {
+        self.readers.probe()?;
+        if self.shared.failing.load(Ordering::Relaxed) {
+            self.queue.probe().await?;
+        }
+        if self.shared.ended.load(Ordering::Relaxed) {
+            return Err(Error::internal("the store is closed"));
+        }
+        Ok(())
+    }
+}

@@ -160,9 +160,7 @@ impl Problems {
             return Ok(());
         };
         let mut failure = Failure::about(Kind::Invalid, member, reason);
-        failure.also = problems
-            .map(|(member, reason)| (Field::Wire(member), reason))
-            .collect();
+        failure.also = problems.map(|(member, reason)| (Field::Wire(member), reason)).collect();
         Err(failure)
     }
 }
@@ -237,7 +235,10 @@ pub(in crate::dialects::nerm) fn encode_change(id: &str, patch: &UserPatch) -> R
         other => return Err(Error::internal(format!("a change became {other}"))),
     };
     if passthrough.contains_key("id") {
-        return Err(Error::unsupported("passthrough.id", "cannot be changed: it names the user"));
+        return Err(Error::unsupported(
+            "passthrough.id",
+            "cannot be changed: it names the user",
+        ));
     }
     members.extend(passthrough.clone());
     Ok(members)
@@ -298,7 +299,11 @@ fn encode_attributes(change: &mut UserChange, attributes: &BTreeMap<String, Patc
             Some("group_strings") => &mut change.group_strings,
             Some("sailpoint_identity_id") => &mut change.sailpoint_identity_id,
             Some("admin") => {
-                let flag = |value: &Value| value.as_bool().ok_or_else(|| Error::invalid(&field, "must be true or false"));
+                let flag = |value: &Value| {
+                    value
+                        .as_bool()
+                        .ok_or_else(|| Error::invalid(&field, "must be true or false"))
+                };
                 change.admin = value.as_ref().try_map(flag)?;
                 continue;
             }

@@ -154,7 +154,11 @@ mod tests {
             ("Wed, 07 Feb 2024 12:55:20 UTC +00:00", "2024-02-07T12:55:20.000Z"),
         ];
         for (text, read) in forms {
-            assert_eq!(moment(text).map(|moment| moment.to_string()).as_deref(), Some(read), "{text}");
+            assert_eq!(
+                moment(text).map(|moment| moment.to_string()).as_deref(),
+                Some(read),
+                "{text}"
+            );
         }
         assert_eq!(moment("last Tuesday"), None);
         assert_eq!(moment(""), None);

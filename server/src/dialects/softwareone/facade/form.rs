@@ -5,8 +5,12 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequest, Request};
-use bytes::Bytes;
+use axum::{
+    body::Body,
+    extract::{FromRequest, Request},
+};
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt, stream};
 use http::header;
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use patchbay_core::icon::Icon;
@@ -23,6 +27,8 @@ use crate::{
 const MAX_PARTS: usize = 16;
 /// What boundaries, part headers and unknown parts may take of a form.
 const FRAMING_BYTES: usize = 64 * 1024;
+/// How much of a body is handed on at once.
+const GATHERED_BYTES: usize = 128 * 1024;
 
 /// What a caller says of a user, undecoded.
 #[derive(Default)]
@@ -76,13 +82,9 @@ impl UserParts {
         if announced.is_some_and(|length| length > limit as u64) {
             return Err(extract::too_large(limit));
         }
-        let stream = request.into_body().into_data_stream();
-        read(Multipart::with_constraints(
-            stream,
-            boundary,
-            constraints(json_limit, limit),
-        ))
-        .await
+        let body = gathered(request.into_body());
+        let constraints = constraints(json_limit, limit);
+        read(Multipart::with_constraints(body, boundary, constraints)).await
     }
 }
 
@@ -98,8 +100,26 @@ fn constraints(json_limit: usize, limit: usize) -> Constraints {
 pub(in super::super) async fn whole_form(content_type: &str, body: Bytes) -> Result<UserParts, Failure> {
     let boundary = multer::parse_boundary(content_type).map_err(|error| broken(&error))?;
     let constraints = constraints(body.len(), body.len());
-    let stream = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(body)]);
-    read(Multipart::with_constraints(stream, boundary, constraints)).await
+    let body = gathered(Body::from(body));
+    read(Multipart::with_constraints(body, boundary, constraints)).await
+}
+
+/// A body in pieces of some size. The form's reader searches what it holds for the next boundary or end of headers each
+/// time something arrives: many small pieces without either would cost it the square of their number.
+fn gathered(body: Body) -> impl Stream<Item = Result<Bytes, axum::Error>> + Send {
+    stream::unfold(Some(body.into_data_stream()), async |rest| {
+        let mut rest = rest?;
+        let mut piece = BytesMut::new();
+        while piece.len() < GATHERED_BYTES {
+            match rest.next().await {
+                Some(Ok(chunk)) => piece.extend_from_slice(&chunk),
+                Some(Err(error)) => return Some((Err(error), None)),
+                None if piece.is_empty() => return None,
+                None => return Some((Ok(piece.freeze()), None)),
+            }
+        }
+        Some((Ok(piece.freeze()), Some(rest)))
+    })
 }
 
 async fn read(mut form: Multipart<'_>) -> Result<UserParts, Failure> {

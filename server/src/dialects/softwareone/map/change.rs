@@ -3,7 +3,7 @@
 use patchbay_core::{
     error::Error,
     icon::Icon,
-    id::{GroupId, Serial},
+    id::GroupId,
     membership::MembershipChange,
     patch::Patch,
     settings::{NumberFormatPatch, PhonePatch, SettingsPatch},

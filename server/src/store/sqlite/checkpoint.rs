@@ -1,0 +1,96 @@
+//! The checkpointer: a thread that copies the log into the database beside the writer, and sees that the log begins anew.
+//!
+//! A passive checkpoint stops nobody, but under constant writes it never reaches the log's end, so the log would grow for
+//! ever. So: copy most of it here, a few times over until little is left, and once the log is long ask the writer to copy
+//! the rest between two batches. The log's file keeps its size: overwriting syncs faster than appending.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::Ordering,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::Duration,
+};
+
+use rusqlite::Connection;
+
+use super::writer::Shared;
+
+/// How many times in a row the log is copied at most.
+const ROUNDS: usize = 4;
+/// So few pages may be left to the writer.
+const REST: i64 = 256;
+
+/// How far a checkpoint goes.
+#[derive(Clone, Copy)]
+pub(super) enum Mode {
+    /// As far as it comes without stopping anybody.
+    Passive,
+    /// To the end, so that the log is used from its beginning again.
+    Restart,
+    /// The same, and the log's file is cut to nothing.
+    Truncate,
+}
+
+/// How long the log is and how much of it is in the database, in pages.
+pub(super) struct Progress {
+    log: i64,
+    copied: i64,
+}
+
+/// Runs one checkpoint.
+pub(super) fn run(conn: &Connection, mode: Mode) -> rusqlite::Result<Progress> {
+    let sql = match mode {
+        Mode::Passive => "PRAGMA wal_checkpoint(PASSIVE)",
+        Mode::Restart => "PRAGMA wal_checkpoint(RESTART)",
+        Mode::Truncate => "PRAGMA wal_checkpoint(TRUNCATE)",
+    };
+    conn.prepare_cached(sql)?.query_row([], |row| {
+        Ok(Progress {
+            log: row.get(1)?,
+            copied: row.get(2)?,
+        })
+    })
+}
+
+/// The checkpointer's own state.
+pub(super) struct Checkpointer {
+    conn: Connection,
+    shared: Arc<Shared>,
+    log_pages: u32,
+}
+
+impl Checkpointer {
+    /// A checkpointer that lets the log grow to about `log_pages` pages.
+    pub(super) fn new(conn: Connection, shared: Arc<Shared>, log_pages: u32) -> Self {
+        Self {
+            conn,
+            shared,
+            log_pages,
+        }
+    }
+
+    /// Works every so often until the other end of `stop` is gone.
+    pub(super) fn run(&self, every: Duration, stop: &Receiver<()>) {
+        while stop.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+            if let Err(error) = self.tick() {
+                tracing::warn!(%error, "a checkpoint failed; it is tried again");
+            }
+        }
+    }
+
+    fn tick(&self) -> rusqlite::Result<()> {
+        let mut progress = run(&self.conn, Mode::Passive)?;
+        for _ in 1..ROUNDS {
+            if progress.log - progress.copied <= REST {
+                break;
+            }
+            progress = run(&self.conn, Mode::Passive)?;
+        }
+        if progress.log >= i64::from(self.log_pages) {
+            self.shared.reset.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,222 @@
+//! One changeset within the batch's transaction: all of it or nothing.
+
+use std::sync::Arc;
+
+use patchbay_core::{
+    audit::FieldChange,
+    changeset::{Changeset, Committed, Delta},
+    credential::{Credential, Subject},
+    error::Error,
+    id::TenantId,
+    user::User,
+};
+use rusqlite::{Connection, Params};
+use uuid::Uuid;
+
+use super::{
+    chain::Heads,
+    fault::{Fault, is_taken},
+    prepare::{Entry, Prepared},
+    read::key,
+    remember, users,
+};
+use crate::store::row::encode;
+
+/// Writes what the caller worked out ahead, if the record still is as it was then; `None` if it is not, or if there is
+/// anything to it that could be refused after the first row is written: then it needs a savepoint and [`write`].
+pub(super) fn write_prepared(
+    conn: &Connection,
+    heads: &mut Heads,
+    changeset: &Changeset,
+    prepared: Option<&Prepared>,
+) -> Result<Option<Committed>, Fault> {
+    match prepared {
+        Some(prepared) if !prepared.icon && changeset.idempotency.is_none() => swap(conn, heads, changeset, prepared),
+        _ => Ok(None),
+    }
+}
+
+/// Writes a changeset within a savepoint.
+pub(super) fn write(
+    conn: &Connection,
+    heads: &mut Heads,
+    changeset: &Changeset,
+    prepared: Option<&Prepared>,
+) -> Result<Committed, Fault> {
+    if let Some(outcome) = remember::recall(conn, changeset)? {
+        return Ok(outcome);
+    }
+    if let Some(prepared) = prepared
+        && let Some(committed) = swap(conn, heads, changeset, prepared)?
+    {
+        remember::remember(conn, changeset, &committed, Some(&prepared.document))?;
+        return Ok(committed);
+    }
+    let mut outcome = Outcome::new(changeset);
+    for delta in &changeset.deltas {
+        outcome.apply(conn, changeset, delta)?;
+    }
+    let Outcome { committed, changes } = outcome;
+    if committed.changed
+        && let Some(entry) = Entry::new(changeset, changes, committed.user.as_deref())?
+    {
+        heads.append(conn, changeset.tenant, &entry)?;
+    }
+    remember::remember(conn, changeset, &committed, None)?;
+    Ok(committed)
+}
+
+/// Writes the prepared update over the revision that it was made from; `None` if the user is not at that revision.
+fn swap(
+    conn: &Connection,
+    heads: &mut Heads,
+    changeset: &Changeset,
+    prepared: &Prepared,
+) -> Result<Option<Committed>, Fault> {
+    let Prepared {
+        from,
+        user,
+        document,
+        rekeyed,
+        icon,
+        entry,
+    } = prepared;
+    if !users::write(conn, changeset.tenant, *from, user, document, *rekeyed)? {
+        return Ok(None);
+    }
+    if let ([Delta::UpdateUser { patch, .. }], true) = (changeset.deltas.as_slice(), *icon) {
+        users::put_icon(conn, changeset.tenant, user.id, patch.icon.value())?;
+    }
+    if let Some(entry) = entry {
+        heads.append(conn, changeset.tenant, entry)?;
+    }
+    Ok(Some(Committed {
+        user: Some(user.clone()),
+        changed: true,
+        at: changeset.at,
+        replayed: false,
+    }))
+}
+
+/// What the deltas so far have come to.
+struct Outcome {
+    committed: Committed,
+    changes: Vec<FieldChange>,
+}
+
+impl Outcome {
+    fn new(changeset: &Changeset) -> Self {
+        Self {
+            committed: Committed {
+                user: None,
+                changed: changeset.deltas.is_empty(),
+                at: changeset.at,
+                replayed: false,
+            },
+            changes: Vec::new(),
+        }
+    }
+
+    fn apply(&mut self, conn: &Connection, changeset: &Changeset, delta: &Delta) -> Result<(), Fault> {
+        let (tenant, at) = (changeset.tenant, changeset.at);
+        let changed = match delta {
+            Delta::UpdateUser { id, expect, patch } => {
+                let (user, fields) = users::update(conn, tenant, *id, expect, patch, at)?;
+                let differs = !fields.is_empty();
+                self.changes.extend(fields);
+                self.committed.user = Some(user);
+                differs
+            }
+            Delta::CreateUser(user) => {
+                users::create(conn, tenant, user)?;
+                self.committed.user = Some(Arc::new(User::clone(user)));
+                true
+            }
+            record => {
+                put(conn, tenant, record)?;
+                true
+            }
+        };
+        self.committed.changed |= changed;
+        Ok(())
+    }
+}
+
+/// Keeps or forgets a record that is replaced as a whole.
+fn put(conn: &Connection, tenant: TenantId, delta: &Delta) -> Result<(), Fault> {
+    match delta {
+        Delta::PutTenant(record) => execute(
+            conn,
+            "INSERT INTO tenants (tenant, doc) VALUES (?1, ?2) ON CONFLICT (tenant) DO UPDATE SET doc = excluded.doc",
+            (key(&tenant.0), encode(record)?),
+        ),
+        Delta::PutRole(record) => execute(
+            conn,
+            "INSERT INTO roles (tenant, id, doc) VALUES (?1, ?2, ?3) \
+             ON CONFLICT (tenant, id) DO UPDATE SET doc = excluded.doc",
+            (key(&tenant.0), key(&record.id.0), encode(record)?),
+        ),
+        Delta::PutOrganization(record) => execute(
+            conn,
+            "INSERT INTO organizations (tenant, id, serial, doc) VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT (tenant, id) DO UPDATE SET serial = excluded.serial, doc = excluded.doc",
+            (key(&tenant.0), key(&record.id.0), record.serial.0, encode(record)?),
+        ),
+        Delta::PutGroup(record) => execute(
+            conn,
+            "INSERT INTO groups (tenant, id, serial, doc) VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT (tenant, id) DO UPDATE SET serial = excluded.serial, doc = excluded.doc",
+            (key(&tenant.0), key(&record.id.0), record.serial.0, encode(record)?),
+        ),
+        Delta::PutCredential(record) => put_credential(conn, tenant, record),
+        Delta::PutLinkedAccount(record) => execute(
+            conn,
+            "INSERT INTO linked_accounts (tenant, id, doc) VALUES (?1, ?2, ?3) \
+             ON CONFLICT (tenant, id) DO UPDATE SET doc = excluded.doc",
+            (key(&tenant.0), &record.id.0, encode(record)?),
+        ),
+        Delta::RemoveLinkedAccount(id) => execute(
+            conn,
+            "DELETE FROM linked_accounts WHERE tenant = ?1 AND id = ?2",
+            (key(&tenant.0), &id.0),
+        ),
+        Delta::PutLedger(entry) => execute(
+            conn,
+            "INSERT INTO ledger (tenant, id, doc) VALUES (?1, ?2, ?3) \
+             ON CONFLICT (tenant, id) DO UPDATE SET doc = excluded.doc",
+            (key(&tenant.0), key(&entry.id.0), encode(entry)?),
+        ),
+        Delta::UpdateUser { .. } | Delta::CreateUser(_) => {
+            Err(Error::internal("a user is not replaced as a whole").into())
+        }
+    }
+}
+
+/// Keeps a credential, with whom it stands for in columns, so that one query finds its holder.
+fn put_credential(conn: &Connection, tenant: TenantId, record: &Credential) -> Result<(), Fault> {
+    const SQL: &str = "INSERT INTO credentials (tenant, id, hash, user, role, doc) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+        ON CONFLICT (tenant, id) DO UPDATE SET \
+        hash = excluded.hash, user = excluded.user, role = excluded.role, doc = excluded.doc";
+    let (user, role): (Option<&Uuid>, Option<&Uuid>) = match &record.subject {
+        Subject::User(id) => (Some(&id.0), None),
+        Subject::Service { role, .. } => (None, Some(&role.0)),
+    };
+    let (tenant, id) = (key(&tenant.0), key(&record.id.0));
+    let written = conn.prepare_cached(SQL)?.execute((
+        tenant,
+        id,
+        &record.hash.0[..],
+        user.map(key),
+        role.map(key),
+        encode(record)?,
+    ));
+    match written {
+        Err(error) if is_taken(&error) => Err(Error::Taken { field: "hash" }.into()),
+        written => Ok(written.map(|_| ())?),
+    }
+}
+
+fn execute(conn: &Connection, sql: &str, params: impl Params) -> Result<(), Fault> {
+    conn.prepare_cached(sql)?.execute(params)?;
+    Ok(())
+}

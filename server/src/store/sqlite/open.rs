@@ -1,0 +1,195 @@
+//! Opening the database file: the settings of a connection, the schema, and what can be wrong with a folder.
+
+use std::{
+    fs::{DirBuilder, OpenOptions},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::LazyLock,
+    time::Duration,
+};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite_migration::{M, Migrations};
+
+/// The database's name within the data folder.
+pub const FILE: &str = "patchbay.db";
+/// How long a connection waits for another process that writes.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Every schema there ever was, oldest first. Forward only: a step that was released is never edited.
+const STEPS: &[M<'static>] = &[M::up(include_str!("migrations/0001_records.sql"))];
+
+/// The steps as they are run.
+pub(super) static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| Migrations::from_slice(STEPS));
+
+/// The version of the schema that this build writes: how many steps there are.
+pub fn schema_version() -> u32 {
+    u32::try_from(STEPS.len()).unwrap_or(u32::MAX)
+}
+
+/// Why a data folder cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A later version of Patchbay has written there.
+    #[error(
+        "the data folder {} was written by a newer version of Patchbay (schema {found}, this one knows up to {known})",
+        folder.display()
+    )]
+    NewerSchema {
+        /// The folder.
+        folder: PathBuf,
+        /// The schema's version there.
+        found: u32,
+        /// The latest that is known here.
+        known: u32,
+    },
+    /// The folder or its database cannot be made or written.
+    #[error("the data folder {} cannot be written: {reason}", folder.display())]
+    NotWritable {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+    /// Anything else: not a database, damaged, in use by a program that lets nobody in.
+    #[error("the data folder {} cannot be opened: {reason}", folder.display())]
+    Other {
+        /// The folder.
+        folder: PathBuf,
+        /// What went wrong.
+        reason: String,
+    },
+}
+
+/// Makes the folder and the file where they are missing, readable by their owner alone, and brings the schema up to date.
+/// Answers the connection of the writer.
+pub(super) fn prepare(folder: &Path, cache_kib: u32) -> Result<Connection, OpenError> {
+    let unwritable = |error: std::io::Error| OpenError::NotWritable {
+        folder: folder.to_owned(),
+        reason: error.to_string(),
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(unwritable)?;
+    let file = folder.join(FILE);
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(&file)
+        .map_err(unwritable)?;
+    let failed = |error: rusqlite::Error| explain(folder, &error);
+    let mut conn = connect(&file, Access::ReadWrite, cache_kib).map_err(failed)?;
+    refuse_newer(folder, &conn)?;
+    conn.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))
+        .map_err(failed)?;
+    migrate(folder, &mut conn)?;
+    Ok(conn)
+}
+
+/// What a connection may do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    ReadWrite,
+    ReadOnly,
+}
+
+/// A connection with the settings that all of them have. Statements stay prepared; temporary data never touches the disk;
+/// nobody checkpoints by the way: that has a thread of its own.
+pub(super) fn connect(file: &Path, access: Access, cache_kib: u32) -> rusqlite::Result<Connection> {
+    let flags = match access {
+        Access::ReadWrite => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        Access::ReadOnly => OpenFlags::SQLITE_OPEN_READ_ONLY,
+    };
+    let conn = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    conn.set_prepared_statement_cache_capacity(64);
+    conn.pragma_update(None, "synchronous", "full")?;
+    conn.pragma_update(None, "temp_store", "memory")?;
+    conn.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
+    conn.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
+    Ok(conn)
+}
+
+fn refuse_newer(folder: &Path, conn: &Connection) -> Result<(), OpenError> {
+    let found: u32 = conn
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(|error| explain(folder, &error))?;
+    if found > schema_version() {
+        return Err(OpenError::NewerSchema {
+            folder: folder.to_owned(),
+            found,
+            known: schema_version(),
+        });
+    }
+    Ok(())
+}
+
+/// Runs the missing steps. Another process may be doing the same: then one of the two finds it done.
+fn migrate(folder: &Path, conn: &mut Connection) -> Result<(), OpenError> {
+    let Err(error) = MIGRATIONS.to_latest(conn) else {
+        return Ok(());
+    };
+    match (MIGRATIONS.pending_migrations(conn), error) {
+        (Ok(0), _) => Ok(()),
+        (_, rusqlite_migration::Error::RusqliteError { err, .. }) => Err(explain(folder, &err)),
+        (_, error) => Err(OpenError::Other {
+            folder: folder.to_owned(),
+            reason: error.to_string(),
+        }),
+    }
+}
+
+/// Says in the caller's terms what the database says in its own.
+pub(super) fn explain(folder: &Path, error: &rusqlite::Error) -> OpenError {
+    let (folder, reason) = (folder.to_owned(), error.to_string());
+    match error.sqlite_error_code() {
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::DiskFull) => {
+            OpenError::NotWritable { folder, reason }
+        }
+        _ => OpenError::Other { folder, reason },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema(conn: &Connection) -> Vec<(String, String, Option<String>)> {
+        let mut statement = conn
+            .prepare("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name")
+            .unwrap();
+        let rows = statement
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn a_schema_brought_up_step_by_step_is_a_fresh_one() {
+        let mut fresh = Connection::open_in_memory().unwrap();
+        MIGRATIONS.to_latest(&mut fresh).unwrap();
+        assert!(schema(&fresh).len() > 12);
+        let mut upgraded = Connection::open_in_memory().unwrap();
+        for version in 1..=STEPS.len() {
+            MIGRATIONS.to_version(&mut upgraded, version).unwrap();
+        }
+        assert_eq!(schema(&upgraded), schema(&fresh));
+    }
+
+    #[test]
+    fn every_primary_key_begins_with_the_tenant() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        MIGRATIONS.to_latest(&mut conn).unwrap();
+        for (_, table, _) in schema(&conn).into_iter().filter(|(kind, ..)| kind == "table") {
+            let first: String = conn
+                .query_row("SELECT name FROM pragma_table_info(?1) WHERE pk = 1", [&table], |row| {
+                    row.get(0)
+                })
+                .unwrap();
+            assert_eq!(first, "tenant", "{table}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Work done ahead, on the caller's task: the update worked out on the user as the caller saw him, and everything encoded.
+//!
+//! There is one writer and there are many callers, so whatever is done here makes the store faster. It is a guess that
+//! the writer checks: the prepared bytes are written only over the revision that they were made from.
+
+use std::sync::Arc;
+
+use patchbay_core::{
+    audit,
+    changeset::{self, Changeset, Delta},
+    error::Error,
+    revision::Revision,
+    user::User,
+};
+
+use crate::store::row::encode;
+
+/// One user's update, ready to be written over one revision of him.
+pub(super) struct Prepared {
+    /// The revision that it was made from.
+    pub(super) from: Revision,
+    /// The user as he becomes.
+    pub(super) user: Arc<User>,
+    /// His document.
+    pub(super) document: Vec<u8>,
+    /// True if he is now looked up by another user name or mail address.
+    pub(super) rekeyed: bool,
+    /// True if his picture changes.
+    pub(super) icon: bool,
+    /// The audit entry, if the changeset has one.
+    pub(super) entry: Option<Entry>,
+}
+
+/// An audit entry's bytes and their digest; its place in the chain comes later.
+pub(super) struct Entry {
+    /// The entry as it is kept.
+    pub(super) bytes: Vec<u8>,
+    /// Digest of the bytes.
+    pub(super) digest: [u8; 32],
+}
+
+impl Entry {
+    /// Encodes what a changeset's entry becomes once it is known what changed.
+    pub(super) fn new(
+        changeset: &Changeset,
+        changes: Vec<audit::FieldChange>,
+        user: Option<&User>,
+    ) -> Result<Option<Self>, Error> {
+        let Some(entry) = &changeset.audit else {
+            return Ok(None);
+        };
+        let mut entry = entry.clone();
+        entry.changes.extend(changes);
+        entry.revision = entry.revision.or(user.map(|user| user.revision));
+        let bytes = entry.encode()?;
+        let digest = audit::digest(&bytes);
+        Ok(Some(Self { bytes, digest }))
+    }
+}
+
+/// Works out a changeset that is one update of a user whom the caller saw.
+///
+/// `None` if it is anything else, if nothing would change, or if it would be refused: the record may have moved on since, so
+/// those answers are the writer's to give.
+pub(super) fn prepare(changeset: &Changeset) -> Result<Option<Prepared>, Error> {
+    let ([Delta::UpdateUser { id, expect, patch }], Some(seen)) = (changeset.deltas.as_slice(), &changeset.seen) else {
+        return Ok(None);
+    };
+    if seen.id != *id {
+        return Ok(None);
+    }
+    let Ok(update) = changeset::update(Some(seen), expect, patch, changeset.at) else {
+        return Ok(None);
+    };
+    if update.changes.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Prepared {
+        from: seen.revision,
+        document: encode(&update.user)?,
+        rekeyed: update.user.username_key() != seen.username_key() || update.user.email_key() != seen.email_key(),
+        icon: update.user.icon != seen.icon,
+        entry: Entry::new(changeset, update.changes, Some(&update.user))?,
+        user: Arc::new(update.user),
+    }))
+}

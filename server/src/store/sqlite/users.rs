@@ -1,0 +1,151 @@
+//! Users within the transaction: made, changed, never changed where nothing differs.
+
+use std::sync::Arc;
+
+use patchbay_core::{
+    audit::FieldChange,
+    changeset,
+    clock::Timestamp,
+    error::Error,
+    icon::{Icon, IconType},
+    id::{TenantId, UserId},
+    revision::{Expect, Revision},
+    user::{User, UserPatch},
+};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{
+    fault::{Fault, is_taken},
+    read::key,
+};
+use crate::store::row::{decode, encode};
+
+/// Works a delta out on the record as it stands and writes the outcome, if there is one. Answers the user afterwards and
+/// what changed.
+pub(super) fn update(
+    conn: &Connection,
+    tenant: TenantId,
+    id: UserId,
+    expect: &Expect,
+    patch: &UserPatch,
+    at: Timestamp,
+) -> Result<(Arc<User>, Vec<FieldChange>), Fault> {
+    let current = load(conn, tenant, id)?;
+    let update = changeset::update(current.as_ref(), expect, patch, at)?;
+    if let Some(current) = current.filter(|_| !update.changes.is_empty()) {
+        let document = encode(&update.user)?;
+        let rekeyed =
+            current.username_key() != update.user.username_key() || current.email_key() != update.user.email_key();
+        let written = write(conn, tenant, current.revision, &update.user, &document, rekeyed)?;
+        if !written {
+            return Err(Error::internal("a user changed within the transaction that loaded him").into());
+        }
+        if update.user.icon != current.icon {
+            put_icon(conn, tenant, id, patch.icon.value())?;
+        }
+    }
+    Ok((Arc::new(update.user), update.changes))
+}
+
+/// Writes a user over one revision of him; false if he is not at that revision. Indexes are touched only if he is
+/// `rekeyed`.
+pub(super) fn write(
+    conn: &Connection,
+    tenant: TenantId,
+    from: Revision,
+    user: &User,
+    document: &[u8],
+    rekeyed: bool,
+) -> Result<bool, Fault> {
+    const PLAIN: &str = "UPDATE users SET revision = ?4, role = ?5, doc = ?6 \
+        WHERE tenant = ?1 AND id = ?2 AND revision = ?3";
+    const REKEYED: &str = "UPDATE users SET revision = ?4, role = ?5, doc = ?6, username_key = ?7, email_key = ?8 \
+        WHERE tenant = ?1 AND id = ?2 AND revision = ?3";
+    let (tenant_key, id, role) = (
+        key(&tenant.0),
+        key(&user.id.0),
+        user.role.as_ref().map(|role| key(&role.0)),
+    );
+    let (from, to) = (from.0.cast_signed(), user.revision.0.cast_signed());
+    let rows = if rekeyed {
+        let (username, email) = (user.username_key(), user.email_key());
+        conn.prepare_cached(REKEYED)?
+            .execute((tenant_key, id, from, to, role, document, username, email))
+            .map_err(|error| taken(conn, tenant, user, error))?
+    } else {
+        conn.prepare_cached(PLAIN)?
+            .execute((tenant_key, id, from, to, role, document))?
+    };
+    Ok(rows == 1)
+}
+
+/// Keeps a new user.
+pub(super) fn create(conn: &Connection, tenant: TenantId, user: &User) -> Result<(), Fault> {
+    const SQL: &str = "INSERT INTO users (tenant, id, serial, username_key, email_key, role, revision, doc) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let written = conn.prepare_cached(SQL)?.execute((
+        key(&tenant.0),
+        key(&user.id.0),
+        user.serial.0,
+        user.username_key(),
+        user.email_key(),
+        user.role.as_ref().map(|role| key(&role.0)),
+        user.revision.0.cast_signed(),
+        encode(user)?,
+    ));
+    match written {
+        Ok(_) => Ok(()),
+        Err(error) if is_taken(&error) && load(conn, tenant, user.id)?.is_some() => {
+            Err(Error::Taken { field: "id" }.into())
+        }
+        Err(error) => Err(taken(conn, tenant, user, error)),
+    }
+}
+
+/// Keeps a picture, or with `None` takes it away.
+pub(super) fn put_icon(conn: &Connection, tenant: TenantId, user: UserId, icon: Option<&Icon>) -> rusqlite::Result<()> {
+    const PUT: &str = "INSERT INTO icons (tenant, user, media, digest, bytes) VALUES (?1, ?2, ?3, ?4, ?5) \
+        ON CONFLICT (tenant, user) DO UPDATE SET media = excluded.media, digest = excluded.digest, bytes = excluded.bytes";
+    let (tenant, user) = (key(&tenant.0), key(&user.0));
+    match icon {
+        Some(icon) => {
+            let media = match icon.media {
+                IconType::Png => "png",
+                IconType::Jpeg => "jpeg",
+            };
+            conn.prepare_cached(PUT)?
+                .execute((tenant, user, media, &icon.digest[..], &icon.bytes[..]))?
+        }
+        None => conn
+            .prepare_cached("DELETE FROM icons WHERE tenant = ?1 AND user = ?2")?
+            .execute((tenant, user))?,
+    };
+    Ok(())
+}
+
+fn load(conn: &Connection, tenant: TenantId, id: UserId) -> Result<Option<User>, Fault> {
+    let mut statement = conn.prepare_cached("SELECT doc FROM users WHERE tenant = ?1 AND id = ?2")?;
+    let user = statement.query_row((key(&tenant.0), key(&id.0)), |row| {
+        Ok(decode(row.get_ref(0)?.as_blob()?))
+    });
+    Ok(user.optional()?.transpose()?)
+}
+
+/// What a row that was not written means: a refused unique index becomes the member's name.
+fn taken(conn: &Connection, tenant: TenantId, user: &User, error: rusqlite::Error) -> Fault {
+    if !is_taken(&error) {
+        return error.into();
+    }
+    match taken_field(conn, tenant, user) {
+        Ok(field) => Error::Taken { field }.into(),
+        Err(error) => error.into(),
+    }
+}
+
+/// The member that another user has already. Number comes before user name, so that the answer does not hang on the order in
+/// which the database looks at its indexes.
+fn taken_field(conn: &Connection, tenant: TenantId, user: &User) -> rusqlite::Result<&'static str> {
+    let mut statement = conn.prepare_cached("SELECT 1 FROM users WHERE tenant = ?1 AND serial = ?2 AND id != ?3")?;
+    let serial = statement.exists((key(&tenant.0), user.serial.0, key(&user.id.0)))?;
+    Ok(if serial { "serial" } else { "username" })
+}

@@ -1,0 +1,374 @@
+//! The one writer: a thread that takes what is queued, commits it as one transaction, and answers.
+//!
+//! Batches come about by themselves: while one is being synced to disk, the next one queues up. There are no timers. A
+//! changeset that is refused is undone alone; if the database fails, the whole batch is undone and told so.
+
+use std::{
+    any::Any,
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc::{Receiver, SyncSender, TrySendError},
+    },
+    time::Duration,
+};
+
+use patchbay_core::{
+    changeset::{Changeset, Committed, Delta},
+    clock::Timestamp,
+    error::Error,
+    id::TenantId,
+};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::{
+    chain::Heads,
+    checkpoint, commit,
+    fault::{Fault, failure},
+    open::{BUSY_TIMEOUT, schema_version},
+    prepare::Prepared,
+    remember,
+};
+
+/// How long the log's reset may keep the writer waiting for readers.
+const RESET_TIMEOUT: Duration = Duration::from_millis(20);
+/// The most bytes of records in one batch, roughly; the job that goes beyond is still taken.
+const BATCH_BYTES: usize = 8 << 20;
+
+/// What the writer is asked.
+pub(super) enum Message {
+    /// Write a changeset.
+    Commit(Box<Job>),
+    /// Show that something can be written.
+    Probe(oneshot::Sender<Result<(), Error>>),
+    /// Write what is queued, then end.
+    Stop,
+}
+
+/// A changeset in the queue.
+pub(super) struct Job {
+    changeset: Changeset,
+    prepared: Option<Prepared>,
+    weight: usize,
+    answer: oneshot::Sender<Result<Committed, Error>>,
+}
+
+/// What callers and the writer share.
+#[derive(Default)]
+pub(super) struct Shared {
+    /// Bytes that wait in the queue, roughly.
+    queued: AtomicUsize,
+    /// True since a batch failed, until one succeeds.
+    pub(super) failing: AtomicBool,
+    /// True while the checkpointer wants the log to begin anew.
+    pub(super) reset: AtomicBool,
+    /// True once the writer has ended.
+    pub(super) ended: AtomicBool,
+}
+
+/// The callers' end of the queue.
+pub(super) struct Queue {
+    sender: SyncSender<Message>,
+    shared: Arc<Shared>,
+    most_bytes: usize,
+}
+
+impl Queue {
+    /// A queue that holds at most `most_bytes` of records, roughly, besides the sender's own bound.
+    pub(super) fn new(sender: SyncSender<Message>, shared: Arc<Shared>, most_bytes: usize) -> Self {
+        Self {
+            sender,
+            shared,
+            most_bytes,
+        }
+    }
+
+    /// Queues a changeset and waits for its outcome. It is written even if the caller does not wait.
+    ///
+    /// Fails with [`Error::Busy`] if the queue is full.
+    pub(super) async fn commit(&self, changeset: Changeset, prepared: Option<Prepared>) -> Result<Committed, Error> {
+        let weight = weigh(&changeset, prepared.as_ref());
+        let before = self.shared.queued.fetch_add(weight, Ordering::Relaxed);
+        if before > 0 && before + weight > self.most_bytes {
+            self.shared.queued.fetch_sub(weight, Ordering::Relaxed);
+            return Err(Error::Busy { retry_after: 1 });
+        }
+        let (answer, outcome) = oneshot::channel();
+        let job = Job {
+            changeset,
+            prepared,
+            weight,
+            answer,
+        };
+        if let Err(error) = self.send(Message::Commit(Box::new(job))) {
+            self.shared.queued.fetch_sub(weight, Ordering::Relaxed);
+            return Err(error);
+        }
+        outcome.await.map_err(|_| closed())?
+    }
+
+    /// Waits until the writer has shown that it can write.
+    pub(super) async fn probe(&self) -> Result<(), Error> {
+        let (answer, outcome) = oneshot::channel();
+        self.send(Message::Probe(answer))?;
+        outcome.await.map_err(|_| closed())?
+    }
+
+    /// Asks the writer to end after what is queued; waits for room in the queue.
+    pub(super) fn stop(&self) {
+        // An error says that the writer has ended already.
+        drop(self.sender.send(Message::Stop));
+    }
+
+    fn send(&self, message: Message) -> Result<(), Error> {
+        self.sender.try_send(message).map_err(|error| match error {
+            TrySendError::Full(_) => Error::Busy { retry_after: 1 },
+            TrySendError::Disconnected(_) => closed(),
+        })
+    }
+}
+
+fn closed() -> Error {
+    Error::internal("the store is closed")
+}
+
+/// The bytes that a changeset takes in memory, roughly.
+fn weigh(changeset: &Changeset, prepared: Option<&Prepared>) -> usize {
+    let deltas: usize = changeset
+        .deltas
+        .iter()
+        .map(|delta| match delta {
+            Delta::UpdateUser { patch, .. } => 1024 + patch.icon.value().map_or(0, |icon| icon.bytes.len()),
+            _ => 1024,
+        })
+        .sum();
+    deltas + prepared.map_or(0, |prepared| 2 * prepared.document.len())
+}
+
+/// The writer's own state.
+pub(super) struct Writer {
+    conn: Connection,
+    heads: Heads,
+    data_version: i64,
+    shared: Arc<Shared>,
+    most: usize,
+}
+
+impl Writer {
+    /// A writer of batches of at most `most` changesets.
+    pub(super) fn new(conn: Connection, shared: Arc<Shared>, most: usize) -> Self {
+        Self {
+            conn,
+            heads: Heads::default(),
+            data_version: 0,
+            shared,
+            most: most.max(1),
+        }
+    }
+
+    /// Works until it is asked to stop or every sender is gone; then leaves a database without a log.
+    pub(super) fn run(mut self, queue: &Receiver<Message>) {
+        let mut stopping = false;
+        while let Some(first) = next(queue, stopping) {
+            let mut batch = Batch::default();
+            let mut message = Some(first);
+            while let Some(taken) = message {
+                stopping |= batch.take(taken);
+                let full = batch.jobs.len() >= self.most || batch.weight >= BATCH_BYTES;
+                message = if full { None } else { queue.try_recv().ok() };
+            }
+            self.shared.queued.fetch_sub(batch.weight, Ordering::Relaxed);
+            self.work(batch);
+            self.reset_log();
+        }
+        if let Err(error) = checkpoint::run(&self.conn, checkpoint::Mode::Truncate) {
+            tracing::warn!(%error, "the log was not emptied at the end; the next start does it");
+        }
+    }
+
+    fn work(&mut self, batch: Batch) {
+        let Batch { jobs, probes, .. } = batch;
+        if !jobs.is_empty() {
+            let outcomes = self.attempt(|writer| writer.transaction(&jobs));
+            match outcomes {
+                Ok(outcomes) => jobs
+                    .into_iter()
+                    .zip(outcomes)
+                    .for_each(|(job, outcome)| job.tell(outcome)),
+                Err(error) => jobs.into_iter().for_each(|job| job.tell(Err(error.clone()))),
+            }
+        }
+        for probe in probes {
+            let outcome = self.attempt(Self::probe);
+            // The one who asked may be gone.
+            drop(probe.send(outcome));
+        }
+    }
+
+    /// Runs a transaction. Whatever goes wrong, panics included, it is undone and the writer goes on.
+    fn attempt<T>(&mut self, transaction: impl FnOnce(&mut Self) -> rusqlite::Result<T>) -> Result<T, Error> {
+        let outcome = match catch_unwind(AssertUnwindSafe(|| transaction(self))) {
+            Ok(outcome) => outcome.map_err(|error| failure(&error)),
+            Err(panic) => Err(Error::internal(format!("the writer panicked: {}", told(&*panic)))),
+        };
+        self.shared.failing.store(outcome.is_err(), Ordering::Relaxed);
+        if let Err(error) = &outcome {
+            tracing::error!(?error, "a batch was not written");
+            self.heads.clear();
+            if !self.conn.is_autocommit()
+                && let Err(error) = self.execute("ROLLBACK")
+            {
+                tracing::error!(%error, "a batch was not rolled back");
+            }
+        }
+        outcome
+    }
+
+    /// Writes all jobs that are not refused. An error says that nothing was written.
+    fn transaction(&mut self, jobs: &[Job]) -> rusqlite::Result<Vec<Result<Committed, Error>>> {
+        self.begin()?;
+        let outcomes = jobs.iter().map(|job| self.write(job)).collect::<Result<_, _>>()?;
+        self.heads.flush(&self.conn)?;
+        for (tenant, now) in keyed(jobs) {
+            remember::purge(&self.conn, tenant, now)?;
+        }
+        self.execute("COMMIT")?;
+        Ok(outcomes)
+    }
+
+    /// Begins, and forgets what is known of the chains if another process has written since.
+    fn begin(&mut self) -> rusqlite::Result<()> {
+        self.execute("BEGIN IMMEDIATE")?;
+        let mut statement = self.conn.prepare_cached("PRAGMA data_version")?;
+        let version = statement.query_row([], |row| row.get(0))?;
+        if version != self.data_version {
+            self.data_version = version;
+            self.heads.clear();
+        }
+        Ok(())
+    }
+
+    /// Writes one changeset. The outer error ends the batch.
+    fn write(&mut self, job: &Job) -> rusqlite::Result<Result<Committed, Error>> {
+        let Job {
+            changeset, prepared, ..
+        } = job;
+        match commit::write_prepared(&self.conn, &mut self.heads, changeset, prepared.as_ref()) {
+            Ok(Some(committed)) => return Ok(Ok(committed)),
+            Ok(None) => {}
+            Err(Fault::Refused(error)) => return Ok(Err(error)),
+            Err(Fault::Database(error)) => return Err(error),
+        }
+        let head = self.heads.known(changeset.tenant);
+        self.execute("SAVEPOINT changeset")?;
+        let outcome = commit::write(&self.conn, &mut self.heads, changeset, prepared.as_ref());
+        match outcome {
+            Err(Fault::Database(error)) if self.conn.is_autocommit() => return Err(error),
+            Err(_) => {
+                self.execute("ROLLBACK TO changeset")?;
+                self.heads.restore(changeset.tenant, head);
+            }
+            Ok(_) => {}
+        }
+        self.execute("RELEASE changeset")?;
+        Ok(outcome.map_err(Error::from))
+    }
+
+    /// Writes the schema's version over itself: the smallest real write.
+    fn probe(&mut self) -> rusqlite::Result<()> {
+        self.begin()?;
+        self.conn.pragma_update(None, "user_version", schema_version())?;
+        self.execute("COMMIT")
+    }
+
+    /// Lets the log begin anew if the checkpointer asks for it: what is not yet in the database is little by then. Done
+    /// here, between two batches, so that nobody has to fight the writer for its lock.
+    fn reset_log(&mut self) {
+        if !self.shared.reset.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let reset = self
+            .conn
+            .busy_timeout(RESET_TIMEOUT)
+            .and_then(|()| checkpoint::run(&self.conn, checkpoint::Mode::Restart))
+            .and_then(|_| self.conn.busy_timeout(BUSY_TIMEOUT));
+        if let Err(error) = reset {
+            tracing::warn!(%error, "the log was not reset; it is tried again");
+        }
+    }
+
+    fn execute(&self, sql: &str) -> rusqlite::Result<()> {
+        self.conn.prepare_cached(sql)?.execute([]).map(|_| ())
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What is written together.
+#[derive(Default)]
+struct Batch {
+    jobs: Vec<Job>,
+    probes: Vec<oneshot::Sender<Result<(), Error>>>,
+    weight: usize,
+}
+
+impl Batch {
+    /// Takes a message in; true if it asks the writer to stop.
+    fn take(&mut self, message: Message) -> bool {
+        match message {
+            Message::Commit(job) => {
+                self.weight += job.weight;
+                self.jobs.push(*job);
+                false
+            }
+            Message::Probe(answer) => {
+                self.probes.push(answer);
+                false
+            }
+            Message::Stop => true,
+        }
+    }
+}
+
+impl Job {
+    fn tell(self, outcome: Result<Committed, Error>) {
+        // The caller may be gone; what was written is written.
+        drop(self.answer.send(outcome));
+    }
+}
+
+/// The next message: waits for it, or when stopping takes only what is there.
+fn next(queue: &Receiver<Message>, stopping: bool) -> Option<Message> {
+    if stopping {
+        queue.try_recv().ok()
+    } else {
+        queue.recv().ok()
+    }
+}
+
+/// The tenants of jobs with an idempotency key, and the latest moment among each one's.
+fn keyed(jobs: &[Job]) -> HashMap<TenantId, Timestamp> {
+    let mut tenants = HashMap::new();
+    for changeset in jobs.iter().map(|job| &job.changeset) {
+        if changeset.idempotency.is_some() {
+            let latest = tenants.entry(changeset.tenant).or_insert(changeset.at);
+            *latest = changeset.at.max(*latest);
+        }
+    }
+    tenants
+}
+
+fn told(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a text")
+}

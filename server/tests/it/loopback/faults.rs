@@ -1,0 +1,162 @@
+//! Vendors that refuse, fail, babble, dawdle or are not there, behind each dialect's connector.
+
+use std::{net::SocketAddr, time::Duration};
+
+use axum::{body::Body, response::Response};
+use patchbay::outbound::http::OutboundConfig;
+use patchbay_core::audit::Outcome;
+use serde_json::{Value, json};
+
+use super::{
+    cases::{self, Case},
+    for_each_dialect,
+    remote::{self, Linked},
+};
+use crate::harness::Answer;
+
+for_each_dialect! {
+    refusals_become_stackone_errors
+    answers_that_are_no_answers_are_bad_gateways
+    silence_is_a_timeout
+    nobody_there_is_a_bad_gateway
+}
+
+const SECRET: &str = "s3cr3t-0f-th3-l1nk3d-4cc0unt";
+
+/// The first Patchbay, linked in one dialect to whatever is at an address. The secret stands in the URL too, as careless
+/// operators have it.
+async fn linked(case: &Case, address: SocketAddr) -> Linked {
+    let outbound = OutboundConfig {
+        timeout: Duration::from_millis(500),
+        ..remote::outbound()
+    };
+    let base = format!("http://me:{SECRET}@{address}{}", case.base);
+    let first = Linked::new(outbound, remote::http()).await;
+    let settings = (case.settings)(&first.patchbay.sample);
+    first.link(case.dialect, &base, SECRET, settings).await
+}
+
+/// The answers to a read and to an update of some user.
+async fn both(case: &Case, linked: &Linked) -> [Answer; 2] {
+    let id = (case.id)(&linked.patchbay.sample.users[0]);
+    [linked.get(&id, "").await, linked.update(&id, &(case.change)()).await]
+}
+
+/// Checks the envelope and hands out the provider's error.
+#[track_caller]
+fn provider_error(answer: &Answer, status: u16) -> Value {
+    let text = String::from_utf8_lossy(&answer.bytes);
+    assert_eq!(answer.status.as_u16(), status, "{text}");
+    assert_eq!(answer.header("content-type"), "application/json");
+    assert!(!text.contains(SECRET), "{text}");
+    let body = answer.json();
+    assert_eq!(body["statusCode"], status);
+    assert!(body["message"].is_string() && body["timestamp"].is_string(), "{body}");
+    let [error] = body["provider_errors"].as_array().expect("provider errors").as_slice() else {
+        panic!("{body}")
+    };
+    assert!(error["raw"].is_object() && error["headers"].is_object(), "{error}");
+    assert!(
+        error["url"].as_str().unwrap().starts_with("http://127.0.0.1:"),
+        "{error}"
+    );
+    error.clone()
+}
+
+fn answer(status: u16, media: &str, body: impl Into<Body>) -> Response {
+    let builder = Response::builder().status(status).header("content-type", media);
+    builder
+        .header("retry-after", "7")
+        .header("set-cookie", "session=x")
+        .body(body.into())
+        .unwrap()
+}
+
+async fn refusals_become_stackone_errors(dialect: &str) {
+    let case = cases::of(dialect);
+    for (theirs, ours) in [
+        (400, 400),
+        (401, 502),
+        (403, 403),
+        (404, 404),
+        (405, 400),
+        (408, 408),
+        (409, 409),
+        (412, 412),
+        (422, 422),
+        (429, 429),
+        (500, 502),
+        (503, 502),
+        (504, 408),
+    ] {
+        let raw = json!({ "error": "as told" });
+        let text = raw.to_string();
+        let vendor = remote::vendor(move |_| {
+            let text = text.clone();
+            Box::pin(async move { answer(theirs, "application/json", text) })
+        });
+        let linked = linked(case, vendor.await.0).await;
+        for answer in both(case, &linked).await {
+            let error = provider_error(&answer, ours);
+            assert_eq!((&error["status"], &error["raw"]), (&json!(theirs), &raw));
+            assert_eq!(error["headers"]["content-type"], "application/json");
+            assert_eq!(error["headers"].get("set-cookie"), None);
+            if ours == 408 || ours == 429 {
+                assert_eq!(answer.header("retry-after"), "7");
+            }
+        }
+    }
+}
+
+async fn answers_that_are_no_answers_are_bad_gateways(dialect: &str) {
+    let case = cases::of(dialect);
+    for (status, media, body) in [
+        (200, "text/html", "<html>Welcome</html>"),
+        (200, "application/json", "{\"data\": {\"id\""),
+        (200, "application/json", "[]"),
+        (200, "application/json", "7"),
+        (500, "text/html", "<html>Sorry</html>"),
+        (502, "application/json", "[\"a list\"]"),
+        (302, "text/plain", "elsewhere"),
+    ] {
+        let (address, calls) = remote::vendor(move |_| Box::pin(async move { answer(status, media, body) })).await;
+        let linked = linked(case, address).await;
+        for answer in both(case, &linked).await {
+            let error = provider_error(&answer, 502);
+            assert_eq!(error["status"], status, "{body}");
+        }
+        assert!(
+            matches!(linked.last_audit().await.outcome, Outcome::Unknown(_)),
+            "{body}"
+        );
+        let writes = calls.taken().into_iter().filter(|call| call.method != "GET").count();
+        assert_eq!(writes, 1, "no write is sent twice");
+    }
+}
+
+async fn silence_is_a_timeout(dialect: &str) {
+    let case = cases::of(dialect);
+    let (address, calls) = remote::vendor(|_| Box::pin(std::future::pending())).await;
+    let linked = linked(case, address).await;
+    for answer in both(case, &linked).await {
+        let error = provider_error(&answer, 408);
+        assert_eq!(error["status"], Value::Null);
+        assert_eq!(answer.header("retry-after"), "60");
+    }
+    assert!(matches!(linked.last_audit().await.outcome, Outcome::Unknown(_)));
+    let writes = calls.taken().into_iter().filter(|call| call.method != "GET").count();
+    assert_eq!(writes, 1, "no write is sent twice");
+}
+
+async fn nobody_there_is_a_bad_gateway(dialect: &str) {
+    let case = cases::of(dialect);
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let linked = linked(case, address).await;
+    for answer in both(case, &linked).await {
+        let error = provider_error(&answer, 502);
+        assert_eq!(error["status"], Value::Null);
+    }
+    assert!(matches!(linked.last_audit().await.outcome, Outcome::Failed(_)));
+}
