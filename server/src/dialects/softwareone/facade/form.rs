@@ -82,14 +82,26 @@ impl UserParts {
         if announced.is_some_and(|length| length > limit as u64) {
             return Err(extract::too_large(limit));
         }
+        let body = gathered(request.into_body());
         let constraints = constraints(json_limit, limit);
-        read(Multipart::with_constraints(
-            gathered(request.into_body()),
-            boundary,
-            constraints,
-        ))
-        .await
+        read(Multipart::with_constraints(body, boundary, constraints)).await
     }
+}
+
+fn constraints(json_limit: usize, limit: usize) -> Constraints {
+    let sizes = SizeLimit::new()
+        .whole_stream(limit as u64)
+        .for_field("user", json_limit as u64)
+        .for_field("icon", Icon::MAX_BYTES as u64);
+    Constraints::new().size_limit(sizes)
+}
+
+/// Reads a form that is there as a whole, bounded by its own size.
+pub(in super::super) async fn whole_form(content_type: &str, body: Bytes) -> Result<UserParts, Failure> {
+    let boundary = multer::parse_boundary(content_type).map_err(|error| broken(&error))?;
+    let constraints = constraints(body.len(), body.len());
+    let body = gathered(Body::from(body));
+    read(Multipart::with_constraints(body, boundary, constraints)).await
 }
 
 /// A body in pieces of some size. The form's reader searches what it holds for the next boundary or end of headers each
@@ -108,22 +120,6 @@ fn gathered(body: Body) -> impl Stream<Item = Result<Bytes, axum::Error>> + Send
         }
         Some((Ok(piece.freeze()), Some(rest)))
     })
-}
-
-fn constraints(json_limit: usize, limit: usize) -> Constraints {
-    let sizes = SizeLimit::new()
-        .whole_stream(limit as u64)
-        .for_field("user", json_limit as u64)
-        .for_field("icon", Icon::MAX_BYTES as u64);
-    Constraints::new().size_limit(sizes)
-}
-
-/// Reads a form that is there as a whole, bounded by its own size.
-pub(in super::super) async fn whole_form(content_type: &str, body: Bytes) -> Result<UserParts, Failure> {
-    let boundary = multer::parse_boundary(content_type).map_err(|error| broken(&error))?;
-    let constraints = constraints(body.len(), body.len());
-    let stream = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(body)]);
-    read(Multipart::with_constraints(stream, boundary, constraints)).await
 }
 
 async fn read(mut form: Multipart<'_>) -> Result<UserParts, Failure> {
