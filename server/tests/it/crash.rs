@@ -166,7 +166,7 @@ async fn check_log(store: &dyn Store, tenant: TenantId) -> u64 {
             break;
         }
         end = verify(end, &events).expect("the chain verifies");
-        for event in events {
+        for event in events.into_iter().filter(|event| event.entry.action == "update_user") {
             let Some(revision) = event.entry.revision else { continue };
             let before = revisions.insert(event.entry.resource.clone(), revision.0);
             assert!(before.is_none_or(|before| before + 1 == revision.0), "{event:?}");
@@ -210,7 +210,6 @@ async fn until_it_listens(address: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the command line is not there yet"]
 async fn a_killed_server_keeps_what_it_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data").to_str().unwrap().to_owned();
