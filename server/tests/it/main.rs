@@ -18,6 +18,7 @@ mod loopback;
 mod nerm;
 mod openapi;
 mod pipeline;
+mod processes;
 mod softwareone;
 mod stackone;
 mod store;
