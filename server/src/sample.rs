@@ -66,7 +66,7 @@ pub fn tenant(entropy: &dyn Entropy, at: Timestamp) -> (Changeset, Sample) {
         account,
         organization: Serial(1),
         group: Serial(1),
-        role: roles.member,
+        role: roles.administrator,
         keys,
         users,
     };

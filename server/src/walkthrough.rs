@@ -15,7 +15,7 @@ pub struct Sample {
     pub organization: Serial,
     /// Its default group.
     pub group: Serial,
-    /// A role that may be given away by a caller who may do everything.
+    /// The administrator's role; he may give it away, others may not.
     pub role: RoleId,
     /// Keys, each for one purpose.
     pub keys: SampleKeys,
