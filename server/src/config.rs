@@ -121,7 +121,7 @@ impl Default for StoreSection {
             batch: 256,
             readers: 4,
             reader_cache_kib: 2 << 10,
-            writer_cache_kib: 64 << 10,
+            writer_cache_kib: 8 << 10,
         }
     }
 }

@@ -67,7 +67,7 @@ pub struct Options {
     pub readers: usize,
     /// The page cache of each read connection, in KiB. 2 MiB.
     pub reader_cache_kib: u32,
-    /// The page cache of the writer, in KiB. 16 MiB: the database walks through all of it after every transaction that has
+    /// The page cache of the writer, in KiB. 8 MiB: the database walks through all of it after every transaction that has
     /// split a page, which costs more than the pages that a larger cache would save from being read again.
     pub writer_cache_kib: u32,
     /// How often the log is copied into the database. 1 s.
@@ -84,7 +84,7 @@ impl Default for Options {
             batch: 256,
             readers: 4,
             reader_cache_kib: 2 << 10,
-            writer_cache_kib: 16 << 10,
+            writer_cache_kib: 8 << 10,
             checkpoint_every: Duration::from_secs(1),
             log_pages: 16_384,
         }
