@@ -111,6 +111,8 @@ pub struct StoreSection {
     pub reader_cache_kib: u32,
     /// The page cache of the writer, in KiB. 64 to 16,777,216.
     pub writer_cache_kib: u32,
+    /// How many users a server keeps in memory, about 2 KiB each, taken as they come. 0 to 100,000,000.
+    pub cached_users: u64,
 }
 
 impl Default for StoreSection {
@@ -122,6 +124,7 @@ impl Default for StoreSection {
             readers: 4,
             reader_cache_kib: 2 << 10,
             writer_cache_kib: 8 << 10,
+            cached_users: 100_000,
         }
     }
 }
@@ -267,6 +270,7 @@ impl Config {
             readers: size(store.readers),
             reader_cache_kib: store.reader_cache_kib,
             writer_cache_kib: store.writer_cache_kib,
+            cached_users: size(store.cached_users),
             ..Options::default()
         }
     }
@@ -287,6 +291,7 @@ impl Config {
         bound("store.readers", store.readers, 1, 64)?;
         bound("store.reader_cache_kib", store.reader_cache_kib.into(), 64, 1 << 20)?;
         bound("store.writer_cache_kib", store.writer_cache_kib.into(), 64, 16 << 20)?;
+        bound("store.cached_users", store.cached_users, 0, 100_000_000)?;
         tracing_subscriber::EnvFilter::try_new(&self.log.level)
             .map_err(|_| "log.level must be error, warn, info, debug or trace, or a filter of those".to_owned())?;
         Ok(())

@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Complaint, TenantArgument,
-    folder::Folder,
+    folder::{Folder, Purpose},
     operator, print,
     table::{plain, table},
 };
@@ -133,7 +133,7 @@ impl Account {
 
 impl Place {
     async fn open(&self, config: &Config) -> Result<(Folder, TenantId), Complaint> {
-        let folder = Folder::existing(&self.data, config)?;
+        let folder = Folder::existing(&self.data, config, Purpose::Command)?;
         let tenant = folder.tenant(self.tenant.tenant).await?.id;
         Ok((folder, tenant))
     }

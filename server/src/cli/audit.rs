@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{
     Complaint, TenantArgument,
-    folder::Folder,
+    folder::{Folder, Purpose},
     print,
     table::{plain, table},
 };
@@ -52,7 +52,7 @@ pub(super) struct Audit {
 impl Audit {
     /// Prints or checks the log.
     pub(super) async fn run(self, config: &Config) -> Result<(), Complaint> {
-        let folder = Folder::existing(&self.data, config)?;
+        let folder = Folder::existing(&self.data, config, Purpose::Command)?;
         let tenants = match self.tenant.tenant {
             Some(id) => vec![folder.tenant(Some(id)).await?],
             None => folder.tenants().await?,

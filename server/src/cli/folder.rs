@@ -27,23 +27,32 @@ pub(super) struct Folder {
     pub(super) store: Arc<dyn Store>,
 }
 
+/// What a folder is opened for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To serve: records are kept in memory, so only one process may.
+    Serve,
+    /// A command: nothing is kept, and a server that runs is told of what is written.
+    Command,
+}
+
 impl Folder {
     /// Opens a folder, and makes it and its store if they are not there.
-    pub(super) fn create(path: &Path, config: &Config) -> Result<Self, Complaint> {
+    pub(super) fn create(path: &Path, config: &Config, purpose: Purpose) -> Result<Self, Complaint> {
         make(path).map_err(|error| {
             let path = path.display();
             Complaint(format!(
                 "the data folder {path} cannot be made: {error}; choose another with --data"
             ))
         })?;
-        Self::open(path, config)
+        Self::open(path, config, purpose)
     }
 
     /// Opens a folder that has a store.
-    pub(super) fn existing(path: &Path, config: &Config) -> Result<Self, Complaint> {
+    pub(super) fn existing(path: &Path, config: &Config, purpose: Purpose) -> Result<Self, Complaint> {
         let shown = path.display();
         match path.join(FILE).try_exists() {
-            Ok(true) => Self::open(path, config),
+            Ok(true) => Self::open(path, config, purpose),
             Ok(false) => Err(Complaint(format!(
                 "there is no Patchbay data in {shown}; make it with `patchbay init --data {shown} --sample`"
             ))),
@@ -93,11 +102,16 @@ impl Folder {
         Sealer::new(key, path).map_err(|error| Complaint(error.to_string()))
     }
 
-    fn open(path: &Path, config: &Config) -> Result<Self, Complaint> {
-        let store = SqliteStore::open(path, &config.store()).map_err(|error| {
+    fn open(path: &Path, config: &Config, purpose: Purpose) -> Result<Self, Complaint> {
+        let mut options = config.store();
+        if purpose == Purpose::Command {
+            options.cached_users = 0;
+        }
+        let store = SqliteStore::open(path, &options).map_err(|error| {
             let next = match error {
                 OpenError::NewerSchema { .. } => "run that version, or choose another folder with --data",
                 OpenError::NotWritable { .. } => "give it to this user, or choose another with --data",
+                OpenError::InUse { .. } => "see which one with `fuser` on its files",
                 OpenError::Other { .. } => "choose another folder with --data",
             };
             Complaint(format!("{error}; {next}"))

@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Complaint,
     account::new_id,
-    folder::Folder,
+    folder::{Folder, Purpose},
     generate, operator, print,
     table::{plain, table},
 };
@@ -56,7 +56,7 @@ pub(super) struct Init {
 impl Init {
     /// Makes the tenant and prints what is needed to use it. The keys are shown this once.
     pub(super) async fn run(self, config: &Config) -> Result<(), Complaint> {
-        let folder = Folder::create(&self.data, config)?;
+        let folder = Folder::create(&self.data, config, Purpose::Command)?;
         if let Some(tenant) = folder.tenants().await?.first() {
             let place = self.data.display();
             let next = "choose another folder with --data";

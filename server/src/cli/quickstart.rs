@@ -15,7 +15,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use super::{
     Complaint,
     audit::change_line,
-    folder::Folder,
+    folder::{Folder, Purpose},
     init, listener, print,
     serve::{address, bind, service, told_to_stop},
     table::{plain, table},
@@ -53,7 +53,7 @@ impl Quickstart {
     pub(super) async fn run(self, config: &Config) -> Result<(), Complaint> {
         telemetry::start_logs(&config.log)?;
         let listener = bind(self.listen)?;
-        let folder = Folder::create(&self.data, config)?;
+        let folder = Folder::create(&self.data, config, Purpose::Serve)?;
         refuse_others(&folder).await?;
         let sample = init::make_sample(&folder, SystemClock.now()).await?;
         let base = base(address(&listener)?);

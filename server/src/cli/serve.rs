@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpSocket};
 
 use super::{
     Complaint,
-    folder::Folder,
+    folder::{Folder, Purpose},
     listener::{self, Service},
 };
 use crate::{
@@ -38,7 +38,7 @@ impl Serve {
     pub(super) async fn run(self, config: &Config) -> Result<(), Complaint> {
         telemetry::start_logs(&config.log)?;
         let listener = bind(self.listen)?;
-        let folder = Folder::existing(&self.data, config)?;
+        let folder = Folder::existing(&self.data, config, Purpose::Serve)?;
         let stop = told_to_stop()?;
         let service = service(&folder, config)?;
         drop(folder);

@@ -6,7 +6,9 @@
 //!
 //! Other processes may read and write the same folder at the same time, such as commands at the console.
 
+mod cache;
 mod chain;
+mod changes;
 mod checkpoint;
 mod commit;
 mod fault;
@@ -32,7 +34,7 @@ use async_trait::async_trait;
 use patchbay_core::{
     audit::AuditEvent,
     changeset::{Changeset, Committed, Tenant},
-    credential::CredentialHash,
+    credential::{CredentialHash, Subject},
     error::Error,
     group::Group,
     icon::Icon,
@@ -47,10 +49,12 @@ use patchbay_core::{
 
 pub use self::open::{FILE, OpenError, schema_version};
 use self::{
+    cache::Cache,
+    changes::{Changes, Unusable},
     checkpoint::Checkpointer,
     open::{Access, connect, explain},
     read::Readers,
-    writer::{Queue, Shared, Writer},
+    writer::{Queue, Shared, Told, Writer},
 };
 use super::confine;
 
@@ -70,6 +74,9 @@ pub struct Options {
     /// The page cache of the writer, in KiB. 8 MiB: the database walks through all of it after every transaction that has
     /// split a page, which costs more than the pages that a larger cache would save from being read again.
     pub writer_cache_kib: u32,
+    /// How many users, of those lately read or written, are kept in memory: about 2 KiB each, taken as they come. 0: only
+    /// one process at a time may keep any, and it sees at once what other processes write.
+    pub cached_users: usize,
     /// How often the log is copied into the database. 1 s.
     pub checkpoint_every: Duration,
     /// How many pages of 4 KiB the log may have before it begins anew, roughly. 16,384.
@@ -85,6 +92,7 @@ impl Default for Options {
             readers: 4,
             reader_cache_kib: 2 << 10,
             writer_cache_kib: 8 << 10,
+            cached_users: 0,
             checkpoint_every: Duration::from_secs(1),
             log_pages: 16_384,
         }
@@ -94,6 +102,7 @@ impl Default for Options {
 /// A store in a data folder. Dropping it writes what is queued, like [`SqliteStore::close`].
 pub struct SqliteStore {
     readers: Readers,
+    cache: Arc<Cache>,
     queue: Queue,
     shared: Arc<Shared>,
     threads: Mutex<Option<Threads>>,
@@ -112,6 +121,9 @@ impl SqliteStore {
     /// Fails with [`OpenError::NewerSchema`] without touching anything if a later version of Patchbay has written there.
     pub fn open(folder: &Path, options: &Options) -> Result<Self, OpenError> {
         let writer = open::prepare(folder, options.writer_cache_kib)?;
+        let changes = Changes::open(folder, options.cached_users > 0).map_err(|error| unusable(folder, error))?;
+        let changes = Arc::new(changes);
+        let cache = Arc::new(Cache::new(options.cached_users, changes.clone()));
         let file = folder.join(FILE);
         let failed = |error: rusqlite::Error| explain(folder, &error);
         let readers = Readers::open(&file, options.readers, options.reader_cache_kib).map_err(failed)?;
@@ -119,7 +131,15 @@ impl SqliteStore {
         let shared = Arc::new(Shared::default());
         let (sender, receiver) = sync_channel(options.queue);
         let (stop_checkpointer, stop) = channel();
-        let writer = Writer::new(writer, shared.clone(), options.batch);
+        let writer = Writer::new(
+            writer,
+            shared.clone(),
+            Told {
+                cache: cache.clone(),
+                changes,
+            },
+            options.batch,
+        );
         let checkpointer = Checkpointer::new(copier, shared.clone(), options.log_pages);
         let every = options.checkpoint_every;
         let threads = Threads {
@@ -129,10 +149,21 @@ impl SqliteStore {
         };
         Ok(Self {
             readers,
+            cache,
             queue: Queue::new(sender, shared.clone(), options.queue_bytes),
             shared,
             threads: Mutex::new(Some(threads)),
         })
+    }
+
+    fn user_by_id(&self, tenant: TenantId, id: UserId) -> Result<Option<Arc<User>>, Error> {
+        self.cache.user((tenant, id), || self.readers.user_by_id(tenant, id))
+    }
+
+    fn role_by_id(&self, tenant: TenantId, id: RoleId) -> Result<Option<Role>, Error> {
+        const SQL: &str = "SELECT doc FROM roles WHERE tenant = ?1 AND id = ?2";
+        let role = self.cache.role(tenant, id, || self.readers.by_id(SQL, tenant, id.0))?;
+        Ok(role.map(Arc::unwrap_or_clone))
     }
 
     /// Takes no more changesets, writes and answers those that were taken, and ends the threads. Blocks until that is done;
@@ -156,6 +187,17 @@ impl Drop for SqliteStore {
     }
 }
 
+fn unusable(folder: &Path, error: Unusable) -> OpenError {
+    let folder = folder.to_owned();
+    match error {
+        Unusable::Taken => OpenError::InUse { folder },
+        Unusable::Io(error) => OpenError::NotWritable {
+            folder,
+            reason: error.to_string(),
+        },
+    }
+}
+
 fn spawn(folder: &Path, name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
     let thread = Builder::new().name(name.to_owned()).spawn(work);
     thread.map_err(|error| OpenError::Other {
@@ -167,7 +209,21 @@ fn spawn(folder: &Path, name: &str, work: impl FnOnce() + Send + 'static) -> Res
 #[async_trait]
 impl Store for SqliteStore {
     async fn holder(&self, hash: &CredentialHash) -> Result<Option<Holder>, Error> {
-        self.readers.holder(hash)
+        let credential = self.cache.credential(hash, || self.readers.credential(hash))?;
+        let Some(credential) = credential.map(Arc::unwrap_or_clone) else {
+            return Ok(None);
+        };
+        let tenant = credential.tenant;
+        let (user, role) = match &credential.subject {
+            Subject::Service { role, .. } => (None, Some(*role)),
+            Subject::User(id) => {
+                let user = self.user_by_id(tenant, *id)?;
+                let role = user.as_ref().and_then(|user| user.role);
+                (user, role)
+            }
+        };
+        let role = role.map_or(Ok(None), |role| self.role_by_id(tenant, role))?;
+        Ok(Some(Holder { credential, role, user }))
     }
 
     async fn tenants(&self) -> Result<Vec<Tenant>, Error> {
@@ -175,7 +231,12 @@ impl Store for SqliteStore {
     }
 
     async fn user(&self, tenant: TenantId, key: &UserKey) -> Result<Option<Arc<User>>, Error> {
-        self.readers.user(tenant, key)
+        match key {
+            UserKey::Id(id) => self.user_by_id(tenant, *id),
+            UserKey::Opaque(text) => text.parse().map_or(Ok(None), |id| self.user_by_id(tenant, id)),
+            UserKey::Serial(serial) => self.readers.user_by_serial(tenant, *serial),
+            UserKey::Email(email) => self.readers.user_by_email(tenant, email),
+        }
     }
 
     async fn icon(&self, tenant: TenantId, user: UserId) -> Result<Option<Icon>, Error> {
@@ -183,8 +244,7 @@ impl Store for SqliteStore {
     }
 
     async fn role(&self, tenant: TenantId, id: RoleId) -> Result<Option<Role>, Error> {
-        self.readers
-            .by_id("SELECT doc FROM roles WHERE tenant = ?1 AND id = ?2", tenant, id.0)
+        self.role_by_id(tenant, id)
     }
 
     async fn organization(&self, tenant: TenantId, key: Key<OrganizationId>) -> Result<Option<Organization>, Error> {
@@ -206,7 +266,10 @@ impl Store for SqliteStore {
     }
 
     async fn linked_account(&self, tenant: TenantId, id: &LinkedAccountId) -> Result<Option<LinkedAccount>, Error> {
-        self.readers.linked_account(tenant, id)
+        let account = self
+            .cache
+            .account(tenant, id, || self.readers.linked_account(tenant, id))?;
+        Ok(account.map(Arc::unwrap_or_clone))
     }
 
     async fn linked_accounts(&self, tenant: TenantId) -> Result<Vec<LinkedAccount>, Error> {

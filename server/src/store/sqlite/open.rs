@@ -51,6 +51,12 @@ pub enum OpenError {
         /// What the system says.
         reason: String,
     },
+    /// Another process serves from there.
+    #[error("the data folder {} is served by another process already: stop it first, or use another folder", folder.display())]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// Anything else: not a database, damaged, in use by a program that lets nobody in.
     #[error("the data folder {} cannot be opened: {reason}", folder.display())]
     Other {

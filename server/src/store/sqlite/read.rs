@@ -14,12 +14,11 @@ use std::{
 use patchbay_core::{
     audit::{AuditEvent, ChainHash},
     changeset::Tenant,
-    credential::CredentialHash,
+    credential::{Credential, CredentialHash},
     error::Error,
     icon::{Icon, IconType},
     id::{LinkedAccountId, Serial, TenantId, UserId},
     linked_account::LinkedAccount,
-    store::{Holder, UserKey},
     user::User,
 };
 use rusqlite::{Connection, OptionalExtension, Params, Row};
@@ -98,51 +97,29 @@ impl Readers {
         self.first(sql, (key(&tenant.0), serial.0), document)
     }
 
-    pub(super) fn holder(&self, hash: &CredentialHash) -> Result<Option<Holder>, Error> {
-        const SQL: &str = "SELECT c.doc, u.doc, r.doc FROM credentials c \
-            LEFT JOIN users u ON u.tenant = c.tenant AND u.id = c.user \
-            LEFT JOIN roles r ON r.tenant = c.tenant AND r.id = coalesce(c.role, u.role) \
-            WHERE c.hash = ?1";
-        self.first(SQL, [&hash.0[..]], |row| {
-            let (credential, user, role) = (row.get_ref(0)?, row.get_ref(1)?, row.get_ref(2)?);
-            let credential = decode(credential.as_blob()?);
-            let user = user.as_blob_or_null()?.map(decode).transpose();
-            let role = role.as_blob_or_null()?.map(decode).transpose();
-            Ok((|| {
-                Ok(Holder {
-                    credential: credential?,
-                    role: role?,
-                    user: user?.map(Arc::new),
-                })
-            })())
-        })
+    pub(super) fn credential(&self, hash: &CredentialHash) -> Result<Option<Credential>, Error> {
+        self.first("SELECT doc FROM credentials WHERE hash = ?1", [&hash.0[..]], document)
     }
 
     pub(super) fn tenants(&self) -> Result<Vec<Tenant>, Error> {
         self.all("SELECT doc FROM tenants ORDER BY rowid", [], document)
     }
 
-    pub(super) fn user(&self, tenant: TenantId, by: &UserKey) -> Result<Option<Arc<User>>, Error> {
-        match by {
-            UserKey::Id(id) => self.user_by_id(tenant, *id),
-            UserKey::Opaque(text) => text.parse().map_or(Ok(None), |id: UserId| self.user_by_id(tenant, id)),
-            UserKey::Serial(serial) => self
-                .by_serial(
-                    "SELECT doc FROM users WHERE tenant = ?1 AND serial = ?2",
-                    tenant,
-                    *serial,
-                )
-                .map(|user| user.map(Arc::new)),
-            UserKey::Email(email) => self.user_by_email(tenant, email),
-        }
+    pub(super) fn user_by_serial(&self, tenant: TenantId, serial: Serial) -> Result<Option<Arc<User>>, Error> {
+        let user = self.by_serial(
+            "SELECT doc FROM users WHERE tenant = ?1 AND serial = ?2",
+            tenant,
+            serial,
+        )?;
+        Ok(user.map(Arc::new))
     }
 
-    fn user_by_id(&self, tenant: TenantId, id: UserId) -> Result<Option<Arc<User>>, Error> {
+    pub(super) fn user_by_id(&self, tenant: TenantId, id: UserId) -> Result<Option<Arc<User>>, Error> {
         let user = self.by_id("SELECT doc FROM users WHERE tenant = ?1 AND id = ?2", tenant, id.0)?;
         Ok(user.map(Arc::new))
     }
 
-    fn user_by_email(&self, tenant: TenantId, email: &str) -> Result<Option<Arc<User>>, Error> {
+    pub(super) fn user_by_email(&self, tenant: TenantId, email: &str) -> Result<Option<Arc<User>>, Error> {
         const SQL: &str = "SELECT doc FROM users WHERE tenant = ?1 AND email_key = ?2 LIMIT 2";
         let mut found = self.all(SQL, (key(&tenant.0), email.to_lowercase()), document)?;
         let user = found.pop();

@@ -25,7 +25,9 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::{
+    cache::Cache,
     chain::Heads,
+    changes::Changes,
     checkpoint, commit,
     fault::{Fault, failure},
     open::{BUSY_TIMEOUT, schema_version},
@@ -154,17 +156,27 @@ pub(super) struct Writer {
     heads: Heads,
     data_version: i64,
     shared: Arc<Shared>,
+    told: Told,
     most: usize,
+}
+
+/// Who is told of a batch once it is durable, before it is answered.
+pub(super) struct Told {
+    /// Our own cache.
+    pub(super) cache: Arc<Cache>,
+    /// Other processes.
+    pub(super) changes: Arc<Changes>,
 }
 
 impl Writer {
     /// A writer of batches of at most `most` changesets.
-    pub(super) fn new(conn: Connection, shared: Arc<Shared>, most: usize) -> Self {
+    pub(super) fn new(conn: Connection, shared: Arc<Shared>, told: Told, most: usize) -> Self {
         Self {
             conn,
             heads: Heads::default(),
             data_version: 0,
             shared,
+            told,
             most: most.max(1),
         }
     }
@@ -230,13 +242,28 @@ impl Writer {
     /// Writes all jobs that are not refused. An error says that nothing was written.
     fn transaction(&mut self, jobs: &[Job]) -> rusqlite::Result<Vec<Result<Committed, Error>>> {
         self.begin()?;
-        let outcomes = jobs.iter().map(|job| self.write(job)).collect::<Result<_, _>>()?;
+        let outcomes = jobs
+            .iter()
+            .map(|job| self.write(job))
+            .collect::<rusqlite::Result<Vec<_>>>()?;
         self.heads.flush(&self.conn)?;
         for (tenant, now) in keyed(jobs) {
             remember::purge(&self.conn, tenant, now)?;
         }
         self.execute("COMMIT")?;
+        self.tell(jobs, &outcomes);
         Ok(outcomes)
+    }
+
+    fn tell(&self, jobs: &[Job], outcomes: &[Result<Committed, Error>]) {
+        for (job, outcome) in jobs.iter().zip(outcomes) {
+            if let Ok(committed) = outcome {
+                self.told.cache.committed(&job.changeset, committed);
+            }
+        }
+        if let Err(error) = self.told.changes.announce() {
+            tracing::error!(%error, "a running server was not told of a change; restart it if it shows old data");
+        }
     }
 
     /// Begins, and forgets what is known of the chains if another process has written since.
@@ -247,6 +274,7 @@ impl Writer {
         if version != self.data_version {
             self.data_version = version;
             self.heads.clear();
+            self.told.cache.forget();
         }
         Ok(())
     }

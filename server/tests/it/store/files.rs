@@ -328,3 +328,29 @@ async fn a_plain_update_does_not_touch_the_indexes() {
     let rekeyed = steps(&format!("UPDATE users SET revision = 2, username_key = 'a' {key}"));
     assert!(rekeyed.iter().any(|step| step == "IdxInsert"), "{rekeyed:?}");
 }
+
+#[tokio::test]
+async fn a_store_that_keeps_users_in_memory_sees_what_another_process_writes() {
+    let folder = tempdir().unwrap();
+    let cached = Options {
+        cached_users: 100,
+        ..Options::default()
+    };
+    let server = SqliteStore::open(folder.path(), &cached).unwrap();
+    let second = SqliteStore::open(folder.path(), &cached);
+    assert!(
+        matches!(second, Err(OpenError::InUse { .. })),
+        "only one may keep users in memory"
+    );
+    with_users(&server, 1).await;
+    let command = open(folder.path());
+    for text in ["a", "b", "c"] {
+        let seen = get(&server, 1).await.revision;
+        command
+            .commit(patch(1, Expect::Exactly(seen), title(text)))
+            .await
+            .unwrap();
+        assert_eq!(get(&server, 1).await.title.as_deref(), Some(text));
+        server.commit(patch(1, Expect::Any, title("server"))).await.unwrap();
+    }
+}

@@ -57,7 +57,12 @@ pub fn in_memory() -> Arc<dyn Store> {
 
 pub fn in_sqlite() -> (Arc<dyn Store>, TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(folder.path(), &Options::default()).unwrap();
+    // So few that records come and go, and some reads find them in memory and some do not.
+    let options = Options {
+        cached_users: 20,
+        ..Options::default()
+    };
+    let store = SqliteStore::open(folder.path(), &options).unwrap();
     (Arc::new(store), folder)
 }
 
