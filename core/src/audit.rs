@@ -94,7 +94,7 @@ pub struct AuditEntry {
     /// The record's revision afterwards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<Revision>,
-    /// What changed.
+    /// What changed. In a remote system, what was sent: what was there before is not known and stands as null.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<FieldChange>,
 }

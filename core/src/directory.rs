@@ -13,9 +13,9 @@ use crate::{
     error::Error,
     icon::Icon,
     id::{GroupId, OrganizationId, RoleId},
-    membership::{MembershipChange, MembershipPatch},
+    membership::{Membership, MembershipChange, MembershipPatch},
     patch::Patch,
-    policy::{self, Action, Verdict},
+    policy::{self, Action, Reach, Verdict},
     principal::Context,
     provider::{Capability, GetUser, Include, Provider, UpdateUser, Updated, UserView},
     store::{Key, Store, UserKey},
@@ -219,7 +219,8 @@ impl Directory {
             view.role = self.store.role(tenant, role).await?;
         }
         if include.memberships {
-            for membership in &view.user.memberships {
+            let user = view.user.clone();
+            for membership in user.memberships.iter().filter(|place| shows(context, &user, place)) {
                 view.organizations.extend(
                     self.store
                         .organization(tenant, Key::Id(membership.organization))
@@ -284,6 +285,14 @@ impl Provider for Directory {
             replayed: committed.replayed,
         })
     }
+}
+
+/// True if the caller may see that the user is a member there: he reaches everybody, is there himself, or is the user.
+fn shows(context: &Context, user: &User, place: &Membership) -> bool {
+    let principal = &context.principal;
+    principal.role.reach == Reach::Tenant
+        || principal.user() == Some(user.id)
+        || principal.organizations.contains(&place.organization)
 }
 
 fn forbidden(action: Action) -> Error {

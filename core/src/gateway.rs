@@ -80,10 +80,7 @@ impl Gateway {
             Ok(provider) => provider.update_user(context, key, update).await,
             Err(error) => Err(error),
         };
-        if let Err(error) = &result {
-            self.record_refusal(context, account, key, error).await?;
-        }
-        result
+        self.recorded(context, account, key, result).await
     }
 
     /// Changes one user of the embedded directory together with his membership in an organization.
@@ -102,10 +99,7 @@ impl Gateway {
             .directory
             .update_member(context, organization, key, change, update)
             .await;
-        if let Err(error) = &result {
-            self.record_refusal(context, None, key, error).await?;
-        }
-        result
+        self.recorded(context, None, key, result).await
     }
 
     /// The picture of a user of the embedded directory.
@@ -138,6 +132,22 @@ impl Gateway {
         )))
     }
 
+    /// The result of a write, once a refusal has its audit entry. If that cannot be written the caller is told so instead
+    /// of the refusal, but not instead of what a remote system did or may have done.
+    async fn recorded(
+        &self,
+        context: &Context,
+        account: Option<&LinkedAccountId>,
+        key: &UserKey,
+        result: Result<Updated, Error>,
+    ) -> Result<Updated, Error> {
+        let Err(error) = result else { return result };
+        match self.record_refusal(context, account, key, &error).await {
+            Err(unrecorded) if !matches!(error, Error::Remote(_)) => Err(unrecorded),
+            _ => Err(error),
+        }
+    }
+
     /// Writes the audit entry of a write that was not done. Overload and faults of our own are for the log: they say
     /// nothing about the caller, and the store may be what is failing.
     async fn record_refusal(
@@ -153,7 +163,12 @@ impl Gateway {
             Error::Remote(_) => Outcome::Failed(error.to_string()),
             _ => Outcome::Refused(error.to_string()),
         };
-        let mut entry = AuditEntry::of(context, Action::UpdateUser.as_str(), shown(key));
+        let found = match account {
+            None => self.store.user(context.principal.tenant, key).await?,
+            Some(_) => None,
+        };
+        let resource = found.map_or_else(|| shown(key), |user| user.id.to_string());
+        let mut entry = AuditEntry::of(context, Action::UpdateUser.as_str(), resource);
         entry.outcome = outcome;
         entry.account = account.map(ToString::to_string);
         let mut changeset = Changeset::new(context.principal.tenant, context.now);

@@ -132,7 +132,7 @@ impl Remote {
         if outcome.is_ok() {
             let mut audit = AuditEntry::of(context, Action::UpdateUser.as_str(), &remote_id);
             audit.account = Some(self.account.to_string());
-            audit.changes = User::remote(&remote_id).apply(patch)?.changes;
+            audit.changes = patch.said();
             changeset.audit = Some(audit);
         }
         self.store.commit(changeset).await.map(|_| ())
@@ -165,19 +165,14 @@ impl Provider for Remote {
         check(context, Action::UpdateUser)?;
         let id = remote_id(key)?;
         let if_match = self.if_match(&update.expect)?;
-        // The bounds of the domain hold outward too, and the changes name the members for the ledger.
-        let fields = User::remote(&id)
-            .apply(&update.patch)?
-            .changes
-            .into_iter()
-            .map(|change| change.field)
-            .collect();
+        // The bounds of the domain hold outward too.
+        User::remote(&id).apply(&update.patch)?;
         let entry = LedgerEntry {
             id: self.ledger_id,
             account: self.account.clone(),
             remote_id: id.clone(),
             request_id: context.request_id.clone(),
-            fields,
+            fields: update.patch.said().into_iter().map(|said| said.field).collect(),
             state: LedgerState::Intent,
             begun_at: context.now,
         };

@@ -67,7 +67,9 @@ pub(super) fn attribute_name(field: &str, name: &str) -> Result<(), Error> {
     if name.is_empty() {
         return Err(Error::invalid(field, "must not have an empty name"));
     }
-    bounded(field, name, MAX_ATTRIBUTE_NAME)
+    // The refusal names the member and is kept in the audit log: no more of the name than would have been allowed.
+    let shown: String = field.chars().take(MAX_ATTRIBUTE_NAME).collect();
+    bounded(&shown, name, MAX_ATTRIBUTE_NAME)
 }
 
 /// Checks free-form values: that they read back as they are written, and their size, as the bytes they take in JSON,

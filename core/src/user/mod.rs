@@ -5,6 +5,7 @@
 
 mod apply;
 mod limits;
+mod said;
 
 use std::collections::BTreeMap;
 

@@ -284,14 +284,11 @@ fn public(address: IpAddr) -> bool {
             let reserved = a == 0 || a >= 240 || (a == 198 && (b == 18 || b == 19)) || (a == 192 && b == 0);
             !(v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_multicast() || shared || reserved)
         }
-        IpAddr::V6(v6) => match v6.to_ipv4() {
+        // Only the global unicast block, without the ranges that stand for IPv4 addresses (6to4, Teredo).
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
             Some(v4) => public(IpAddr::V4(v4)),
             None => {
-                !(v6.is_loopback()
-                    || v6.is_unspecified()
-                    || v6.is_unique_local()
-                    || v6.is_unicast_link_local()
-                    || v6.is_multicast())
+                matches!(v6.segments(), [first, second, ..] if first & 0xe000 == 0x2000 && first != 0x2002 && (first, second) != (0x2001, 0))
             }
         },
     }

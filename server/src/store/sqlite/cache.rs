@@ -196,8 +196,9 @@ impl Cache {
     }
 
     fn look_around(&self) {
-        if self.changes.others_wrote() {
+        if let Some(length) = self.changes.others_wrote() {
             self.forget();
+            self.changes.noted(length);
         }
     }
 

@@ -59,11 +59,15 @@ impl Changes {
         }
     }
 
-    /// True, once, for each time that others have written since. If the file cannot be looked at, they may have.
-    pub(super) fn others_wrote(&self) -> bool {
-        let Ok(now) = self.file.metadata().map(|data| data.len()) else {
-            return true;
-        };
-        now != self.seen.load(Ordering::Acquire) && self.seen.swap(now, Ordering::AcqRel) != now
+    /// What others have written since, if anything: to be given to [`Changes::noted`] once it is acted on.
+    pub(super) fn others_wrote(&self) -> Option<u64> {
+        // If the file cannot be looked at, others may have written.
+        let now = self.file.metadata().map_or(u64::MAX, |data| data.len());
+        (now != self.seen.load(Ordering::Acquire)).then_some(now)
+    }
+
+    /// Takes note that what was there is no longer kept.
+    pub(super) fn noted(&self, length: u64) {
+        self.seen.store(length, Ordering::Release);
     }
 }

@@ -10,7 +10,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
-        mpsc::{Receiver, SyncSender, TrySendError},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError},
     },
     time::Duration,
 };
@@ -30,11 +30,13 @@ use super::{
     changes::Changes,
     checkpoint, commit,
     fault::{Fault, failure},
-    open::{BUSY_TIMEOUT, schema_version},
+    open::BUSY_TIMEOUT,
     prepare::Prepared,
     remember,
 };
 
+/// How often an idle writer looks whether another process has written.
+const LOOK_AROUND: Duration = Duration::from_secs(1);
 /// How long the log's reset may keep the writer waiting for readers.
 const RESET_TIMEOUT: Duration = Duration::from_millis(20);
 /// The most bytes of records in one batch, roughly; the job that goes beyond is still taken.
@@ -184,7 +186,7 @@ impl Writer {
     /// Works until it is asked to stop or every sender is gone; then leaves a database without a log.
     pub(super) fn run(mut self, queue: &Receiver<Message>) {
         let mut stopping = false;
-        while let Some(first) = next(queue, stopping) {
+        while let Some(first) = self.next(queue, stopping) {
             let mut batch = Batch::default();
             let mut message = Some(first);
             while let Some(taken) = message {
@@ -198,6 +200,25 @@ impl Writer {
         }
         if let Err(error) = checkpoint::run(&self.conn, checkpoint::Mode::Truncate) {
             tracing::warn!(%error, "the log was not emptied at the end; the next start does it");
+        }
+    }
+
+    /// The next message: waits for it, or when stopping takes only what is there. While nothing comes it looks every now
+    /// and then whether a process that was killed before it could tell has written.
+    fn next(&mut self, queue: &Receiver<Message>, stopping: bool) -> Option<Message> {
+        if stopping {
+            return queue.try_recv().ok();
+        }
+        loop {
+            match queue.recv_timeout(LOOK_AROUND) {
+                Ok(message) => return Some(message),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Err(error) = self.notice_others() {
+                        tracing::warn!(%error, "whether another process has written is not known");
+                    }
+                }
+            }
         }
     }
 
@@ -230,6 +251,7 @@ impl Writer {
         if let Err(error) = &outcome {
             tracing::error!(?error, "a batch was not written");
             self.heads.clear();
+            self.told.cache.forget();
             if !self.conn.is_autocommit()
                 && let Err(error) = self.execute("ROLLBACK")
             {
@@ -269,6 +291,11 @@ impl Writer {
     /// Begins, and forgets what is known of the chains if another process has written since.
     fn begin(&mut self) -> rusqlite::Result<()> {
         self.execute("BEGIN IMMEDIATE")?;
+        self.notice_others()
+    }
+
+    /// Forgets what is kept in memory if another process has written since.
+    fn notice_others(&mut self) -> rusqlite::Result<()> {
         let mut statement = self.conn.prepare_cached("PRAGMA data_version")?;
         let version = statement.query_row([], |row| row.get(0))?;
         if version != self.data_version {
@@ -305,10 +332,11 @@ impl Writer {
         Ok(outcome.map_err(Error::from))
     }
 
-    /// Writes the schema's version over itself: the smallest real write.
+    /// Writes the schema's version, whatever it is by now, over itself: the smallest real write.
     fn probe(&mut self) -> rusqlite::Result<()> {
         self.begin()?;
-        self.conn.pragma_update(None, "user_version", schema_version())?;
+        let version: i64 = self.conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        self.conn.pragma_update(None, "user_version", version)?;
         self.execute("COMMIT")
     }
 
@@ -369,15 +397,6 @@ impl Job {
     fn tell(self, outcome: Result<Committed, Error>) {
         // The caller may be gone; what was written is written.
         drop(self.answer.send(outcome));
-    }
-}
-
-/// The next message: waits for it, or when stopping takes only what is there.
-fn next(queue: &Receiver<Message>, stopping: bool) -> Option<Message> {
-    if stopping {
-        queue.try_recv().ok()
-    } else {
-        queue.recv().ok()
     }
 }
 
