@@ -9,6 +9,8 @@ use patchbay_core::{
     store::Store,
 };
 
+use tokio_util::task::TaskTracker;
+
 use crate::authenticate::Authenticator;
 
 /// Bounds and switches of the HTTP side.
@@ -53,6 +55,8 @@ pub struct Parts {
     pub entropy: Arc<dyn Entropy>,
     /// Bounds and switches.
     pub config: HttpConfig,
+    /// Work that goes on when its caller hangs up; a server that stops waits for it.
+    pub tasks: TaskTracker,
     store: Arc<dyn Store>,
 }
 
@@ -77,6 +81,7 @@ impl App {
             clock,
             entropy,
             config,
+            tasks: TaskTracker::new(),
             store,
         }))
     }

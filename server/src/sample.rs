@@ -23,8 +23,8 @@ use patchbay_core::{
 use serde_json::{Map, Value};
 
 use crate::{
-    dialects::{self, Dialect},
-    walkthrough::{Sample, SampleKeys, SampleUser},
+    dialects::REGISTRY,
+    walkthrough::{Purpose, Sample, SampleKeys, SampleUser},
 };
 
 /// First names, family names, titles of the sample users; the first four are members of the sample organization.
@@ -218,7 +218,7 @@ impl<'a> Maker<'a> {
             last_access_at: None,
         });
         self.changeset.deltas.push(Delta::CreateUser(Box::new(user)));
-        let secret = self.credential("trusted_twin", Subject::User(id));
+        let secret = self.credential(Purpose::User, Subject::User(id));
         SampleUser {
             id,
             serial,
@@ -230,16 +230,16 @@ impl<'a> Maker<'a> {
     }
 
     /// Makes a key in the form of a vendor's keys, and keeps its hash.
-    fn credential(&mut self, form: &str, subject: Subject) -> String {
+    fn credential(&mut self, purpose: Purpose, subject: Subject) -> String {
         let serial = self.serial("credential");
         let mut random = [0; 48];
         for chunk in random.chunks_mut(16) {
             chunk.copy_from_slice(self.entropy.uuid().as_bytes());
         }
-        let secret = dialects::by_name(form).map_or_else(
-            || hex::encode(random),
-            |dialect: &dyn Dialect| dialect.mint(serial, &random),
-        );
+        let vendor = REGISTRY
+            .iter()
+            .find(|dialect| dialect.sample_purposes().contains(&purpose));
+        let secret = vendor.map_or_else(|| hex::encode(random), |dialect| dialect.mint(serial, &random));
         self.changeset.deltas.push(Delta::PutCredential(Credential {
             id: CredentialId(self.entropy.uuid()),
             tenant: self.changeset.tenant,
@@ -253,9 +253,9 @@ impl<'a> Maker<'a> {
         secret
     }
 
-    fn service(&mut self, form: &str, name: &str, role: RoleId, organization: Option<OrganizationId>) -> String {
+    fn service(&mut self, purpose: Purpose, name: &str, role: RoleId, organization: Option<OrganizationId>) -> String {
         self.credential(
-            form,
+            purpose,
             Subject::Service {
                 name: name.to_owned(),
                 role,
@@ -272,11 +272,11 @@ impl<'a> Maker<'a> {
         users: &[SampleUser],
     ) -> SampleKeys {
         SampleKeys {
-            full: self.service("stackone", "Integration", roles.full, None),
-            read_only: self.service("stackone", "Reporting", roles.read_only, None),
-            token: self.service("nerm", "Lifecycle", roles.full, Some(rebels)),
-            operations: self.service("softwareone", "Operations", roles.administrator, Some(operator)),
-            client: self.credential("softwareone", Subject::User(users[1].id)),
+            full: self.service(Purpose::Integration, "Integration", roles.full, None),
+            read_only: self.service(Purpose::Reporting, "Reporting", roles.read_only, None),
+            token: self.service(Purpose::Lifecycle, "Lifecycle", roles.full, Some(rebels)),
+            operations: self.service(Purpose::Operations, "Operations", roles.administrator, Some(operator)),
+            client: self.credential(Purpose::Client, Subject::User(users[1].id)),
             administrator: users[4].secret.clone(),
         }
     }

@@ -23,6 +23,23 @@ pub struct Sample {
     pub users: Vec<SampleUser>,
 }
 
+/// What a sample key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// An integration that reads and updates everybody.
+    Integration,
+    /// A report that only reads.
+    Reporting,
+    /// A lifecycle service that reads and updates everybody.
+    Lifecycle,
+    /// The platform's operator.
+    Operations,
+    /// A user without administrative rights, with a token of his own.
+    Client,
+    /// A user's own secret.
+    User,
+}
+
 /// The sample tenant's keys.
 #[derive(Clone, Debug)]
 pub struct SampleKeys {

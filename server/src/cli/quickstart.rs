@@ -17,12 +17,13 @@ use super::{
     audit::change_line,
     folder::{Folder, Purpose},
     init, listener, print,
-    serve::{address, bind, service, told_to_stop},
+    serve::{address, app, bind, finish, told_to_stop},
     table::{plain, table},
 };
 use crate::{
     config::Config,
     dialects::{Dialect, REGISTRY},
+    pipeline,
     system::SystemClock,
     telemetry,
     walkthrough::{Sample, Step, StepBody, StepPart},
@@ -108,14 +109,16 @@ struct Server {
 
 impl Server {
     fn start(listener: tokio::net::TcpListener, folder: &Folder, config: &Config) -> Result<Self, Complaint> {
-        let service = service(folder, config)?;
+        let app = app(folder, config)?;
         let (stop, stopped) = oneshot::channel();
-        let http = config.http.clone();
+        let config = config.clone();
         let task = tokio::spawn(async move {
+            let http = &config.http;
             let upkeep = http.metrics.then(|| tokio::spawn(telemetry::keep_metrics()));
             // A dropped sender is a reason to stop as well.
             let stopped = async move { drop(stopped.await) };
-            listener::serve(listener, service, &http, stopped).await;
+            listener::serve(listener, pipeline::service(&app), http, stopped).await;
+            finish(&app, &config).await;
             if let Some(upkeep) = upkeep {
                 upkeep.abort();
             }

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use super::{
     Complaint,
     folder::{Folder, Purpose},
-    listener::{self, Service},
+    listener,
 };
 use crate::{
     app::App,
@@ -40,15 +40,26 @@ impl Serve {
         let listener = bind(self.listen)?;
         let folder = Folder::existing(&self.data, config, Purpose::Serve)?;
         let stop = told_to_stop()?;
-        let service = service(&folder, config)?;
+        let app = app(&folder, config)?;
         drop(folder);
         eprintln!("listening on http://{}", address(&listener)?);
         let upkeep = config.http.metrics.then(|| tokio::spawn(telemetry::keep_metrics()));
-        listener::serve(listener, service, &config.http, stop).await;
+        listener::serve(listener, pipeline::service(&app), &config.http, stop).await;
+        finish(&app, config).await;
         if let Some(upkeep) = upkeep {
             upkeep.abort();
         }
         Ok(())
+    }
+}
+
+/// Waits for work whose callers may have gone, such as a call to a remote system: cut short it would leave an unknown
+/// outcome. Longer than one such call may take it does not wait.
+pub(super) async fn finish(app: &App, config: &Config) {
+    app.tasks.close();
+    let longest = config.outbound().timeout * 2;
+    if tokio::time::timeout(longest, app.tasks.wait()).await.is_err() {
+        tracing::warn!(tasks = app.tasks.len(), "stopped before all work had ended");
     }
 }
 
@@ -86,20 +97,19 @@ pub(super) fn address(listener: &TcpListener) -> Result<SocketAddr, Complaint> {
 }
 
 /// Everything behind the listener.
-pub(super) fn service(folder: &Folder, config: &Config) -> Result<Service, Complaint> {
+pub(super) fn app(folder: &Folder, config: &Config) -> Result<App, Complaint> {
     if config.http.metrics {
         let started = telemetry::start_metrics();
         started.map_err(|error| Complaint(format!("cannot count requests: {error}")))?;
     }
     let connectors = LinkedConnectors::new(folder.sealer(config)?, config.outbound());
-    let app = App::new(
+    Ok(App::new(
         folder.store.clone(),
         Arc::new(connectors),
         Arc::new(SystemClock),
         Arc::new(SystemEntropy),
         config.http(),
-    );
-    Ok(pipeline::service(&app))
+    ))
 }
 
 /// Ends when the process is told to stop: by Ctrl-C or a service manager.

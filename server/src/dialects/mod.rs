@@ -20,7 +20,7 @@ use crate::{
     app::App,
     failure::Failure,
     outbound::http::Target,
-    walkthrough::{Sample, SampleUser, Step},
+    walkthrough::{Purpose, Sample, SampleUser, Step},
 };
 
 /// The dialects that are served and spoken.
@@ -71,6 +71,9 @@ pub trait Dialect: Send + Sync {
 
     /// A new key in the form that this vendor's keys have, made of random bytes. It works in every dialect.
     fn mint(&self, serial: Serial, random: &[u8; 48]) -> String;
+
+    /// The purposes for which sample keys are made in this vendor's form. Each purpose is one vendor's.
+    fn sample_purposes(&self) -> &'static [Purpose];
 
     /// What a script needs to call this dialect with the sample tenant, as one JSON object.
     fn sample(&self, sample: &Sample) -> Value;

@@ -35,7 +35,7 @@ use crate::{
     app::App,
     failure::{Failure, Field, Kind},
     outbound::http::Target,
-    walkthrough::{Sample, Step, StepBody},
+    walkthrough::{Purpose, Sample, Step, StepBody},
 };
 
 /// The dialect.
@@ -100,6 +100,10 @@ impl Dialect for Nerm {
             .filter_map(|byte| ALPHABET.get(usize::from(*byte) % ALPHABET.len()))
             .map(|letter| char::from(*letter));
         "ne-".chars().chain(letters).collect()
+    }
+
+    fn sample_purposes(&self) -> &'static [Purpose] {
+        &[Purpose::Lifecycle]
     }
 
     fn sample(&self, sample: &Sample) -> Value {

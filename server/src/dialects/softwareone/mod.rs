@@ -60,7 +60,7 @@ use crate::{
     extract,
     failure::Failure,
     outbound::http::Target,
-    walkthrough::{Sample, SampleUser, Step, StepBody, StepPart},
+    walkthrough::{Purpose, Sample, SampleUser, Step, StepBody, StepPart},
 };
 
 /// The dialect.
@@ -122,6 +122,10 @@ impl Dialect for SoftwareOne {
             .map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()]))
             .collect();
         format!("idt:{}:{secret}", map::id("TKN", serial))
+    }
+
+    fn sample_purposes(&self) -> &'static [Purpose] {
+        &[Purpose::Operations, Purpose::Client]
     }
 
     fn sample(&self, sample: &Sample) -> Value {

@@ -36,7 +36,7 @@ use crate::{
     app::App,
     failure::Failure,
     outbound::http::Target,
-    walkthrough::{Sample, Step, StepBody},
+    walkthrough::{Purpose, Sample, Step, StepBody},
 };
 
 /// The dialect.
@@ -90,6 +90,10 @@ impl Dialect for StackOne {
     /// Keys look like `v1.eu1.xxxx` (contract notes, section 4).
     fn mint(&self, _serial: Serial, random: &[u8; 48]) -> String {
         format!("v1.eu1.{}", hex::encode(random))
+    }
+
+    fn sample_purposes(&self) -> &'static [Purpose] {
+        &[Purpose::Integration, Purpose::Reporting]
     }
 
     fn sample(&self, sample: &Sample) -> Value {

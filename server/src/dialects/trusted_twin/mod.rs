@@ -32,7 +32,7 @@ use crate::{
     app::App,
     failure::{Failure, Kind},
     outbound::http::Target,
-    walkthrough::{Sample, SampleUser, Step, StepBody},
+    walkthrough::{Purpose, Sample, SampleUser, Step, StepBody},
 };
 
 /// The most bytes of a request's body (contract notes, section 4: "64 kB").
@@ -94,6 +94,10 @@ impl Dialect for TrustedTwin {
     /// 64 characters of the standard base64 alphabet, like the vendor's published samples.
     fn mint(&self, _serial: Serial, random: &[u8; 48]) -> String {
         STANDARD.encode(random)
+    }
+
+    fn sample_purposes(&self) -> &'static [Purpose] {
+        &[Purpose::User]
     }
 
     fn sample(&self, sample: &Sample) -> Value {

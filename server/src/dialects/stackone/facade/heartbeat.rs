@@ -34,6 +34,8 @@ use crate::{
 static PREFER: HeaderName = HeaderName::from_static("prefer");
 static APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 const HEARTBEAT: &str = "heartbeat";
+/// The most calls whose work is under way, those included whose callers hung up.
+const MOST_TASKS: usize = 4_096;
 /// The shortest interval, whatever is configured.
 const MIN_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -85,7 +87,15 @@ impl Heartbeat {
 
     /// The answer to a write, which goes on if the caller hangs up.
     pub(super) async fn write(self, work: impl Future<Output = Outcome> + Send + 'static) -> Response {
-        let mut task = tokio::spawn(work.in_current_span());
+        if self.app.tasks.len() >= MOST_TASKS {
+            let failure = Failure::new(Kind::Busy, "too much work is waiting, try again later");
+            return Failure {
+                retry_after: Some(1),
+                ..failure
+            }
+            .into_response();
+        }
+        let mut task = self.app.tasks.spawn(work.in_current_span());
         if !self.preferred {
             return ended(task.await).into_response();
         }
