@@ -76,7 +76,7 @@ struct Place {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
-  printf %s \"$TOKEN\" | patchbay account add --data ./patchbay-data --dialect nerm --base-url https://acme.example.com --secret-file -
+  printf %s \"$TOKEN\" | patchbay account add --data ./patchbay-data --dialect nerm --base-url https://acme.example.com/api --secret-file -
 
 The secret can also be given in the environment variable PATCHBAY_ACCOUNT_SECRET.")]
 struct Add {

@@ -22,20 +22,6 @@ use super::{
 };
 use crate::store::row::encode;
 
-/// Writes what the caller worked out ahead, if the record still is as it was then; `None` if it is not, or if there is
-/// anything to it that could be refused after the first row is written: then it needs a savepoint and [`write`].
-pub(super) fn write_prepared(
-    conn: &Connection,
-    heads: &mut Heads,
-    changeset: &Changeset,
-    prepared: Option<&Prepared>,
-) -> Result<Option<Committed>, Fault> {
-    match prepared {
-        Some(prepared) if !prepared.icon && changeset.idempotency.is_none() => swap(conn, heads, changeset, prepared),
-        _ => Ok(None),
-    }
-}
-
 /// Writes a changeset within a savepoint.
 pub(super) fn write(
     conn: &Connection,

@@ -306,17 +306,11 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes one changeset. The outer error ends the batch.
+    /// Writes one changeset, in a savepoint of its own. The outer error ends the batch.
     fn write(&mut self, job: &Job) -> rusqlite::Result<Result<Committed, Error>> {
         let Job {
             changeset, prepared, ..
         } = job;
-        match commit::write_prepared(&self.conn, &mut self.heads, changeset, prepared.as_ref()) {
-            Ok(Some(committed)) => return Ok(Ok(committed)),
-            Ok(None) => {}
-            Err(Fault::Refused(error)) => return Ok(Err(error)),
-            Err(Fault::Database(error)) => return Err(error),
-        }
         let head = self.heads.known(changeset.tenant);
         self.execute("SAVEPOINT changeset")?;
         let outcome = commit::write(&self.conn, &mut self.heads, changeset, prepared.as_ref());

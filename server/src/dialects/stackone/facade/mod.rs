@@ -227,9 +227,11 @@ async fn get_user(
     let work = async move {
         let view = app.gateway.get_user(&context, Some(&account), &query).await?;
         let revision = version(&view.user)?;
-        let mut answer = Answer::new(&shown.body(&view)?, Some(revision))?;
-        answer.unchanged = extract::not_modified(&headers, revision)?;
-        Ok(answer)
+        Ok(Answer {
+            json: shown.json(&view)?.into(),
+            revision: Some(revision),
+            unchanged: extract::not_modified(&headers, revision)?,
+        })
     };
     heartbeat.read(work).await
 }

@@ -75,18 +75,28 @@ impl Shown {
         Ok(())
     }
 
-    /// The user as the answer shows him. No provider tells the requests behind a user, so `raw` is an empty list.
-    pub(super) fn body(&self, view: &UserView) -> Result<wire::UserResult<Value>, Error> {
-        let mut data = serde_json::to_value(map::encode_user(view, self.expand)).map_err(Error::internal)?;
-        if let Some(members) = data.as_object_mut().filter(|_| !self.fields.is_empty()) {
-            let all = std::mem::take(members);
-            let asked = all.into_iter().filter(|(name, _)| self.fields.contains(&name.as_str()));
-            *members = asked.collect::<Map<_, _>>();
+    /// The answer's JSON. No provider tells the requests behind a user, so `raw` is an empty list.
+    pub(super) fn json(&self, view: &UserView) -> Result<Vec<u8>, Error> {
+        let raw = self.raw.then(Vec::new);
+        let data = map::encode_user(view, self.expand);
+        let json = if self.fields.is_empty() {
+            serde_json::to_vec(&wire::UserResult { data, raw })
+        } else {
+            let data = self.asked(&data)?;
+            serde_json::to_vec(&wire::UserResult { data, raw })
+        };
+        json.map_err(Error::internal)
+    }
+
+    /// Only the members that were asked for.
+    fn asked(&self, user: &wire::User) -> Result<Map<String, Value>, Error> {
+        match serde_json::to_value(user).map_err(Error::internal)? {
+            Value::Object(all) => Ok(all
+                .into_iter()
+                .filter(|(name, _)| self.fields.contains(&name.as_str()))
+                .collect()),
+            other => Err(Error::internal(format!("a user became {other}"))),
         }
-        Ok(wire::UserResult {
-            data,
-            raw: self.raw.then(Vec::new),
-        })
     }
 }
 
