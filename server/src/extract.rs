@@ -218,7 +218,8 @@ fn expect(headers: &HeaderMap) -> Result<Expect, Failure> {
 
 /// True if `If-None-Match` of a read names this revision, so that "not modified" is the answer. Weak comparison.
 pub fn not_modified(headers: &HeaderMap, revision: Revision) -> Result<bool, Failure> {
-    not_modified_by(headers, |tag| tag.parse().ok().map(Revision) == Some(revision))
+    let own = revision.to_string();
+    not_modified_by(headers, |tag| tag == own)
 }
 
 /// The same for what has an entity tag of its own; `same` is asked with each tag, without quotes.
@@ -246,8 +247,10 @@ struct Tag {
 }
 
 impl Tag {
+    /// The revision whose entity tag this is, to the letter: `"+7"` and `"07"` are other tags than `"7"` (RFC 9110, 8.8.3.2).
     fn revision(&self) -> Option<Revision> {
-        self.text.parse().ok().map(Revision)
+        let revision = Revision(self.text.parse().ok()?);
+        (revision.to_string() == self.text).then_some(revision)
     }
 }
 
@@ -329,5 +332,17 @@ mod tests {
             json::<serde_json::Value>(text.as_bytes()).unwrap_err().kind,
             Kind::Schema
         );
+    }
+
+    #[test]
+    fn an_entity_tag_is_compared_to_the_letter() {
+        let tag = |text: &str| Tag {
+            weak: false,
+            text: text.to_owned(),
+        };
+        assert_eq!(tag("7").revision(), Some(Revision(7)));
+        for other in ["07", "+7", " 7", "", "x", "99999999999999999999999"] {
+            assert_eq!(tag(other).revision(), None, "{other}");
+        }
     }
 }
