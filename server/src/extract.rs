@@ -92,8 +92,9 @@ const READERS_KEYS: &str = "$serde_json::private::";
 
 /// True if a JSON text from outside has a string that begins like one of [`READERS_KEYS`], however it is escaped.
 ///
-/// Such a key makes the reader parse the text that it names as JSON of its own, whose nesting counts anew: a few kilobytes
-/// then overflow the stack and end the process. Only `\u` escapes can spell these characters.
+/// Such a key makes the reader parse the text that it names as JSON of its own, whose nesting counts anew, so that the bound
+/// on depth does not hold: 69 kB ended an unoptimised process by stack overflow. Only `\u` escapes can spell these
+/// characters.
 pub fn has_readers_keys(text: &str) -> bool {
     let begins = |text: &str| {
         text.match_indices(READERS_KEYS)
@@ -319,7 +320,7 @@ mod tests {
         }
     }
 
-    /// Sent as it is, this ended the process.
+    /// Sent as it is, this ended a process of the debug build.
     #[test]
     fn nesting_cannot_be_hidden_in_texts() {
         let mut text = "1".to_owned();
