@@ -71,6 +71,10 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
 pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     let text = std::str::from_utf8(body)
         .map_err(|_| Failure::new(Kind::BadEncoding, "the request body contains invalid characters"))?;
+    if has_readers_keys(text) {
+        let reason = format!("the request body must not have keys that begin with {READERS_KEYS}");
+        return Err(Failure::new(Kind::Schema, reason));
+    }
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -81,6 +85,35 @@ pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     })?;
     deserializer.end().map_err(|error| not_json(&error))?;
     Ok(value)
+}
+
+/// How the keys begin by which `serde_json` tells its own values from those of a document.
+const READERS_KEYS: &str = "$serde_json::private::";
+
+/// True if a JSON text from outside has a string that begins like one of [`READERS_KEYS`], however it is escaped.
+///
+/// Such a key makes the reader parse the text that it names as JSON of its own, whose nesting counts anew, so that the bound
+/// on depth does not hold: 69 kB ended an unoptimised process by stack overflow. Only `\u` escapes can spell these
+/// characters.
+pub fn has_readers_keys(text: &str) -> bool {
+    let begins = |text: &str| {
+        text.match_indices(READERS_KEYS)
+            .any(|(at, _)| text[..at].ends_with('"'))
+    };
+    if !text.contains("\\u") {
+        return begins(text);
+    }
+    let mut parts = text.split("\\u");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let code = part.get(..4).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match code.filter(u8::is_ascii) {
+            Some(code) => plain.push(char::from(code)),
+            None => plain.push('\u{fffd}'),
+        }
+        plain.push_str(if code.is_some() { &part[4..] } else { part });
+    }
+    begins(&plain)
 }
 
 /// The refusal of a body that is not JSON.
@@ -186,7 +219,8 @@ fn expect(headers: &HeaderMap) -> Result<Expect, Failure> {
 
 /// True if `If-None-Match` of a read names this revision, so that "not modified" is the answer. Weak comparison.
 pub fn not_modified(headers: &HeaderMap, revision: Revision) -> Result<bool, Failure> {
-    not_modified_by(headers, |tag| tag.parse().ok().map(Revision) == Some(revision))
+    let own = revision.to_string();
+    not_modified_by(headers, |tag| tag == own)
 }
 
 /// The same for what has an entity tag of its own; `same` is asked with each tag, without quotes.
@@ -214,8 +248,10 @@ struct Tag {
 }
 
 impl Tag {
+    /// The revision whose entity tag this is, to the letter: `"+7"` and `"07"` are other tags than `"7"` (RFC 9110, 8.8.3.2).
     fn revision(&self) -> Option<Revision> {
-        self.text.parse().ok().map(Revision)
+        let revision = Revision(self.text.parse().ok()?);
+        (revision.to_string() == self.text).then_some(revision)
     }
 }
 
@@ -259,4 +295,55 @@ fn tag(text: &str) -> Option<Tag> {
         weak,
         text: inner.to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_the_readers_own_are_refused_however_spelt() {
+        let value = |text: &str| json::<serde_json::Value>(text.as_bytes());
+        for text in [
+            r#"{"$serde_json::private::Number": "1"}"#,
+            r#"{"a": [{"$serde_json::private::RawValue": "[[]]"}]}"#,
+            r#"{"a": "\u00e9", "\u0024serde_json\u003a:private::RawValue": "1"}"#,
+            r#"{"\u0024\u0073erde_json::private::RawValue": "1"}"#,
+        ] {
+            assert_eq!(value(text).unwrap_err().kind, Kind::Schema, "{text}");
+        }
+        for text in [
+            r#"{"a": "see $serde_json::private::Number", "b": "\u0024 \ud83d\ude00", "c": 1.50}"#,
+            r#"{"\\u0024serde_json::private::Number": "\\u"}"#,
+        ] {
+            assert!(value(text).is_ok(), "{text}");
+        }
+    }
+
+    /// Sent as it is, this ended a process of the debug build.
+    #[test]
+    fn nesting_cannot_be_hidden_in_texts() {
+        let mut text = "1".to_owned();
+        for _ in 0..14 {
+            let inner = format!("{}{text}{}", "[".repeat(100), "]".repeat(100));
+            text = format!(r#"{{"$serde_json::private::RawValue":{}}}"#, serde_json::json!(inner));
+        }
+        assert!(text.len() < 100_000);
+        assert_eq!(
+            json::<serde_json::Value>(text.as_bytes()).unwrap_err().kind,
+            Kind::Schema
+        );
+    }
+
+    #[test]
+    fn an_entity_tag_is_compared_to_the_letter() {
+        let tag = |text: &str| Tag {
+            weak: false,
+            text: text.to_owned(),
+        };
+        assert_eq!(tag("7").revision(), Some(Revision(7)));
+        for other in ["07", "+7", " 7", "", "x", "99999999999999999999999"] {
+            assert_eq!(tag(other).revision(), None, "{other}");
+        }
+    }
 }

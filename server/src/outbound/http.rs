@@ -25,6 +25,8 @@ use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::extract;
+
 /// Bounds of outward calls.
 #[derive(Clone, Copy, Debug)]
 pub struct OutboundConfig {
@@ -150,7 +152,15 @@ async fn read(response: reqwest::Response) -> Result<Vec<u8>, reqwest::Error> {
 impl Answer {
     /// Decodes the body. Fails with [`RemoteKind::Unreadable`] if it is not JSON of the documented shape.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        serde_json::from_slice(&self.body).map_err(|error| self.unreadable(&error.to_string()))
+        self.parsed().map_err(|why| self.unreadable(&why))
+    }
+
+    fn parsed<T: DeserializeOwned>(&self) -> Result<T, String> {
+        let text = std::str::from_utf8(&self.body).map_err(|error| error.to_string())?;
+        if extract::has_readers_keys(text) {
+            return Err("it has keys that this reader keeps for itself".to_owned());
+        }
+        serde_json::from_str(text).map_err(|error| error.to_string())
     }
 
     /// A failure because the answer is not what the vendor documents.
@@ -177,7 +187,7 @@ impl Answer {
     }
 
     fn failure(&self, kind: RemoteKind) -> RemoteFailure {
-        let raw = serde_json::from_slice(&self.body).unwrap_or_else(|_| {
+        let raw = self.parsed().unwrap_or_else(|_| {
             let text = String::from_utf8_lossy(&self.body);
             Value::String(text.chars().take(MAX_SHOWN).collect())
         });

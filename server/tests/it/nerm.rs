@@ -248,6 +248,7 @@ async fn conditions_are_honoured() {
     for stale in [
         ("if-match", "\"1\""),
         ("if-match", "W/\"2\""),
+        ("if-match", "\"02\""),
         ("if-none-match", "\"2\""),
         ("if-none-match", "*"),
     ] {

@@ -12,14 +12,28 @@ use crate::failure::{Failure, Kind};
 pub(super) struct Member {
     name: &'static str,
     members: &'static [Member],
+    /// True if its value is a list of objects.
+    list: bool,
 }
 
 const fn leaf(name: &'static str) -> Member {
-    Member { name, members: &[] }
+    nested(name, &[])
 }
 
 const fn nested(name: &'static str, members: &'static [Member]) -> Member {
-    Member { name, members }
+    Member {
+        name,
+        members,
+        list: false,
+    }
+}
+
+const fn list(name: &'static str, members: &'static [Member]) -> Member {
+    Member {
+        name,
+        members,
+        list: true,
+    }
 }
 
 static PHONE: [Member; 2] = [leaf("prefix"), leaf("number")];
@@ -51,7 +65,7 @@ pub(super) static ACCOUNT_USER: [Member; 7] = [
     leaf("lastName"),
     nested("phone", &PHONE),
     nested("settings", &SETTINGS),
-    nested("groups", &GROUP),
+    list("groups", &GROUP),
     nested("invitation", &INVITATION),
 ];
 
@@ -61,9 +75,13 @@ const FLAT: &str = "user.data.";
 /// Brings a document to the spelling of the wire types. What is not an object is left as it is, for the decoder to
 /// refuse.
 ///
-/// Fails with [`Kind::Schema`] naming a member that is given twice.
+/// Fails with [`Kind::Schema`] naming a member that is given twice, or is an array where an object belongs.
 pub(super) fn fold(value: Value, members: &'static [Member]) -> Result<Value, Failure> {
-    folded(value, members, "")
+    if value.is_object() {
+        folded(value, members, "")
+    } else {
+        Ok(value)
+    }
 }
 
 /// The same for a user's document, in which flat names stand for nested members.
@@ -92,20 +110,31 @@ fn folded(value: Value, members: &'static [Member], path: &str) -> Result<Value,
             for (name, value) in given {
                 let Some(member) = find(&name, members) else { continue };
                 let path = join(path, member.name);
-                let value = folded(value, member.members, &path)?;
+                let value = content(value, member, &path)?;
                 if object.insert(member.name.to_owned(), value).is_some() {
                     return Err(twice(path));
                 }
             }
             Ok(Value::Object(object))
         }
-        Value::Array(items) if !members.is_empty() => items
+        // The decoder would read an array as the members in order.
+        Value::Array(_) if !members.is_empty() => {
+            Err(Failure::about(Kind::Schema, path, "must be an object, not an array"))
+        }
+        value => Ok(value),
+    }
+}
+
+/// The value of one member: each item of a list by itself.
+fn content(value: Value, member: &'static Member, path: &str) -> Result<Value, Failure> {
+    match value {
+        Value::Array(items) if member.list => items
             .into_iter()
             .enumerate()
-            .map(|(at, item)| folded(item, members, &format!("{path}[{at}]")))
+            .map(|(at, item)| folded(item, member.members, &format!("{path}[{at}]")))
             .collect::<Result<_, _>>()
             .map(Value::Array),
-        value => Ok(value),
+        value => folded(value, member.members, path),
     }
 }
 
@@ -134,7 +163,7 @@ fn place(
         }
         return Ok(());
     }
-    let value = folded(value, member.members, &path)?;
+    let value = content(value, member, &path)?;
     if object.insert(member.name.to_owned(), value).is_some() {
         return Err(twice(path));
     }
@@ -190,6 +219,25 @@ mod tests {
         assert_eq!(failure.field, Some(Field::Wire("phone.prefix".to_owned())));
         let failure = fold_user(json!({"firstName": "A", "User.Data.FirstName": "B"})).unwrap_err();
         assert_eq!(failure.field, Some(Field::Wire("firstName".to_owned())));
+    }
+
+    #[test]
+    fn an_array_is_no_object() {
+        for (path, given) in [
+            ("phone", json!({"phone": ["+34", "660707172"]})),
+            ("settings", json!({"settings": []})),
+            ("settings.numberFormat", json!({"settings": {"numberFormat": [","]}})),
+            (
+                "groups[1]",
+                json!({"groups": [{"id": "UGR-0000-0001"}, ["UGR-0000-0001"]]}),
+            ),
+            ("invitation", json!({"invitation": ["notes"]})),
+        ] {
+            let failure = fold(given, &ACCOUNT_USER).unwrap_err();
+            assert_eq!(failure.field, Some(Field::Wire(path.to_owned())));
+        }
+        let failure = fold_user(json!({"User.Data.Phone": ["+34"]})).unwrap_err();
+        assert_eq!(failure.field, Some(Field::Wire("phone".to_owned())));
     }
 
     #[test]

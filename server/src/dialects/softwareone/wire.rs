@@ -33,7 +33,7 @@ pub struct UserDelta {
 
 /// The change of a telephone number.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(default, rename_all = "camelCase")]
+#[serde(default, expecting = "an object", rename_all = "camelCase")]
 #[expect(missing_docs, reason = "named as in the domain")]
 pub struct PhoneDelta {
     #[serde(skip_serializing_if = "Patch::is_absent")]
@@ -46,7 +46,7 @@ pub struct PhoneDelta {
 
 /// The change of locale settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(default, rename_all = "camelCase")]
+#[serde(default, expecting = "an object", rename_all = "camelCase")]
 #[expect(missing_docs, reason = "named as in the domain")]
 pub struct SettingsDelta {
     #[serde(skip_serializing_if = "Patch::is_absent")]
@@ -71,7 +71,7 @@ pub struct SettingsDelta {
 
 /// The change of the separators of numbers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(default, rename_all = "camelCase")]
+#[serde(default, expecting = "an object", rename_all = "camelCase")]
 #[expect(missing_docs, reason = "named as in the domain")]
 pub struct NumberFormatDelta {
     #[serde(skip_serializing_if = "Patch::is_absent")]
@@ -113,6 +113,7 @@ pub struct AccountUserDelta {
 
 /// What names a group in a change; its other members are ignored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(expecting = "an object")]
 pub struct GroupKey {
     /// `UGR-NNNN-NNNN`.
     pub id: String,
@@ -120,7 +121,7 @@ pub struct GroupKey {
 
 /// The change of an invitation; its status and URL are read-only.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
+#[serde(default, expecting = "an object")]
 pub struct InvitationDelta {
     /// Notes of those who invited him.
     #[serde(skip_serializing_if = "Patch::is_absent")]

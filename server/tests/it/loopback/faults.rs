@@ -115,6 +115,7 @@ async fn answers_that_are_no_answers_are_bad_gateways(dialect: &str) {
         (200, "application/json", "{\"data\": {\"id\""),
         (200, "application/json", "[]"),
         (200, "application/json", "7"),
+        (200, "application/json", r#"{"$serde_json::private::RawValue": "{}"}"#),
         (500, "text/html", "<html>Sorry</html>"),
         (502, "application/json", "[\"a list\"]"),
         (302, "text/plain", "elsewhere"),

@@ -79,9 +79,9 @@ async fn malformed_bodies_have_their_own_subcodes() {
     assert_eq!(patch(&patchbay, nested(64)).await.status, 200);
     assert!(refused(&patch(&patchbay, nested(65)).await, 400_589).starts_with("description "));
     refused(&patch(&patchbay, nested(60_000 / 2)).await, 400_415);
-    // Keys that the JSON reader would take for a number's mark when the record is read again.
+    // Keys by which the JSON reader would take a text for a number, or for JSON of its own.
     let marked = r#"{"description": {"k": {"a": 1, "$serde_json::private::Number": "x"}}}"#;
-    assert!(refused(&patch(&patchbay, marked).await, 400_589).starts_with("description "));
+    assert!(refused(&patch(&patchbay, marked).await, 400_589).contains("must not have keys"));
 }
 
 #[tokio::test]
