@@ -54,15 +54,16 @@ impl UserPatch {
             said.note(format!("attributes.{PASSTHROUGH}{name}"), value.clone());
         }
         for membership in memberships {
-            said.member("groups", &membership.groups);
-            said.member("invitation_notes", &membership.invitation_notes);
+            let place = format!("memberships.{}", membership.organization);
+            said.member(&format!("{place}.groups"), &membership.groups);
+            said.member(&format!("{place}.invitation_notes"), &membership.invitation_notes);
         }
         said.0
     }
 
     /// Checks that the delta says nothing but these members, each a domain path or the beginning of one.
     ///
-    /// Fails with [`Error::Unsupported`] naming the first other member.
+    /// Fails with [`Error::Unsupported`] naming the first other member, without what is inside it.
     pub fn says_only(&self, members: &[&str]) -> Result<(), Error> {
         let known = |field: &str| {
             let rest = |member: &&str| field.strip_prefix(*member);
@@ -72,10 +73,10 @@ impl UserPatch {
                 .any(|rest| rest.is_empty() || rest.starts_with(['.', ':']))
         };
         match self.said().into_iter().find(|said| !known(&said.field)) {
-            Some(said) => Err(Error::unsupported(
-                said.field,
-                "cannot be changed through this provider",
-            )),
+            Some(said) => {
+                let member = said.field.split('.').next().unwrap_or_default();
+                Err(Error::unsupported(member, "cannot be changed through this provider"))
+            }
             None => Ok(()),
         }
     }

@@ -156,49 +156,28 @@ fn ask_status(status: Status) -> EnumValue {
 /// Fails with [`Error::Unsupported`] for the first member that its update has no name for (seed, `IamUpdateUserRequestDto`).
 /// Blocked travels as `disabled` with its own name as `source_value`.
 pub(super) fn encode_update(patch: &UserPatch) -> Result<wire::UserUpdate, Error> {
-    let UserPatch {
-        username,
-        email,
-        first_name,
-        last_name,
-        display_name,
-        title,
-        status,
-        is_bot,
-        phone,
-        settings,
-        icon,
-        role,
-        description,
-        attributes,
-        passthrough,
-        memberships,
-    } = patch;
-    let unsaid = [
-        ("title", title.is_absent()),
-        ("phone", phone.is_absent()),
-        ("settings", settings.is_absent()),
-        ("icon", icon.is_absent()),
-        ("role", role.is_absent()),
-        ("description", description.is_absent()),
-        ("attributes", attributes.is_empty()),
-        ("memberships", memberships.is_empty()),
-    ];
-    if let Some((field, _)) = unsaid.iter().find(|(_, absent)| !absent) {
-        return Err(Error::unsupported(*field, "cannot be changed in a StackOne account"));
-    }
+    patch.says_only(&[
+        "username",
+        "email",
+        "first_name",
+        "last_name",
+        "display_name",
+        "status",
+        "is_bot",
+        "attributes.passthrough",
+    ])?;
     Ok(wire::UserUpdate {
-        primary_email_address: email.clone(),
-        first_name: first_name.clone(),
-        last_name: last_name.clone(),
-        name: display_name.clone(),
-        username: username.clone(),
-        is_bot_user: is_bot.map(Flag),
-        status: status.map(|status| Object(ask_status(status))),
-        passthrough: if passthrough.is_empty() {
+        primary_email_address: patch.email.clone(),
+        first_name: patch.first_name.clone(),
+        last_name: patch.last_name.clone(),
+        name: patch.display_name.clone(),
+        username: patch.username.clone(),
+        is_bot_user: patch.is_bot.map(Flag),
+        status: patch.status.map(|status| Object(ask_status(status))),
+        passthrough: if patch.passthrough.is_empty() {
             Patch::Absent
         } else {
-            Patch::Value(passthrough.clone())
+            Patch::Value(patch.passthrough.clone())
         },
     })
 }

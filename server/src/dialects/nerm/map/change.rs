@@ -202,56 +202,37 @@ fn domain_status(status: UserStatus) -> Status {
 ///
 /// Fails with [`Error::Unsupported`] naming the first member that the vendor's update cannot say.
 pub(in crate::dialects::nerm) fn encode_change(id: &str, patch: &UserPatch) -> Result<Map<String, Value>, Error> {
-    let UserPatch {
-        username,
-        email,
-        first_name,
-        last_name,
-        display_name,
-        title,
-        status,
-        is_bot,
-        phone,
-        settings,
-        icon,
-        role,
-        description,
-        attributes,
-        passthrough,
-        memberships,
-    } = patch;
-    only_absent(&[
-        ("first_name", first_name.is_absent()),
-        ("last_name", last_name.is_absent()),
-        ("is_bot", is_bot.is_absent()),
-        ("phone", phone.is_absent()),
-        ("icon", icon.is_absent()),
-        ("role", role.is_absent()),
-        ("description", description.is_absent()),
-        ("memberships", memberships.is_empty()),
+    patch.says_only(&[
+        "username",
+        "email",
+        "display_name",
+        "title",
+        "status",
+        "settings",
+        "attributes",
     ])?;
     let mut change = UserChange {
         id: Patch::Value(id.to_owned()),
-        name: display_name.clone(),
-        email: email.clone(),
-        title: title.clone(),
-        login: username.clone(),
-        locale: encode_locale(settings)?,
-        status: status.try_map(encode_status)?,
+        name: patch.display_name.clone(),
+        email: patch.email.clone(),
+        title: patch.title.clone(),
+        login: patch.username.clone(),
+        locale: encode_locale(&patch.settings)?,
+        status: patch.status.try_map(encode_status)?,
         ..UserChange::default()
     };
-    encode_attributes(&mut change, attributes)?;
+    encode_attributes(&mut change, &patch.attributes)?;
     let mut members = match serde_json::to_value(change).map_err(Error::internal)? {
         Value::Object(members) => members,
         other => return Err(Error::internal(format!("a change became {other}"))),
     };
-    if passthrough.contains_key("id") {
+    if patch.passthrough.contains_key("id") {
         return Err(Error::unsupported(
             "passthrough.id",
             "cannot be changed: it names the user",
         ));
     }
-    members.extend(passthrough.clone());
+    members.extend(patch.passthrough.clone());
     Ok(members)
 }
 

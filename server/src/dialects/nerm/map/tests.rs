@@ -246,7 +246,12 @@ fn members_that_the_vendor_lacks_are_refused_by_name() {
         ("first_name", |patch| patch.first_name = Patch::Value("x".to_owned())),
         ("last_name", |patch| patch.last_name = Patch::Null),
         ("is_bot", |patch| patch.is_bot = Patch::Value(true)),
-        ("phone", |patch| patch.phone = Patch::Value(PhonePatch::default())),
+        ("phone", |patch| {
+            patch.phone = Patch::Value(PhonePatch {
+                prefix: Patch::Null,
+                ..PhonePatch::default()
+            })
+        }),
         ("icon", |patch| patch.icon = Patch::Null),
         ("role", |patch| patch.role = Patch::Value(RoleId(Uuid::nil()))),
         ("description", |patch| patch.description = Patch::Null),
