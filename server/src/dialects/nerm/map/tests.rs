@@ -250,7 +250,7 @@ fn members_that_the_vendor_lacks_are_refused_by_name() {
             patch.phone = Patch::Value(PhonePatch {
                 prefix: Patch::Null,
                 ..PhonePatch::default()
-            })
+            });
         }),
         ("icon", |patch| patch.icon = Patch::Null),
         ("role", |patch| patch.role = Patch::Value(RoleId(Uuid::nil()))),
