@@ -3,6 +3,7 @@
 //! Loads users, then lets callers update random ones as the directory does (read, then commit what was seen), and prints
 //! updates per second, latencies and the process's CPU time. The folder should be on a real disk.
 
+use std::collections::BTreeMap;
 use std::{
     path::PathBuf,
     sync::Arc,
@@ -45,7 +46,8 @@ fn user(n: u32) -> User {
     user.status = Some(Status::Enabled);
     user.attributes = (0..8)
         .map(|n| (format!("test:attribute{n}"), json!("x".repeat(40))))
-        .collect();
+        .collect::<BTreeMap<_, _>>()
+        .into();
     user
 }
 

@@ -1,5 +1,7 @@
 //! Between the wire and the domain: pure functions, both ways.
 
+use std::collections::BTreeMap;
+
 use patchbay_core::{
     clock::Timestamp,
     connector::RemoteFailure,
@@ -305,7 +307,8 @@ pub(super) fn decode_user(user: wire::User, asked: &str) -> User {
         .into_iter()
         .flatten()
         .map(|(name, value)| (format!("{PASSTHROUGH}{name}"), value))
-        .collect();
+        .collect::<BTreeMap<_, _>>()
+        .into();
     decoded
 }
 
