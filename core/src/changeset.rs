@@ -62,7 +62,7 @@ pub enum Delta {
 }
 
 /// What makes a repeated request recognisable.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Idempotency {
     /// Who sent it and the key he chose: `credential id/key`.
     pub key: String,
@@ -73,7 +73,8 @@ pub struct Idempotency {
 }
 
 /// What is kept under an idempotency key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum IdempotencyRecord {
     /// The request begins; its outcome follows in another commit. Fails if the key is known.
     Begin,

@@ -12,7 +12,6 @@ use crate::{
     error::Error,
     linked_account::LinkedAccount,
     provider::Capability,
-    revision::Revision,
     user::{User, UserPatch},
 };
 
@@ -36,7 +35,7 @@ pub enum RemoteKind {
     RateLimited,
     /// The vendor failed (5xx).
     Fault,
-    /// The answer was not what the vendor documents: not JSON, or of another shape.
+    /// The answer was not what the vendor documents: not JSON, of another shape, or cut off.
     Unreadable,
     /// No connection came about; nothing was sent.
     Unreachable,
@@ -61,6 +60,9 @@ pub struct RemoteFailure {
     pub headers: Vec<(String, String)>,
     /// Seconds after which the vendor says a retry makes sense.
     pub retry_after: Option<u32>,
+    /// True if it is known, whatever the kind, that the vendor did nothing: nothing was asked of it, or reading back showed
+    /// it.
+    pub undone: bool,
 }
 
 impl RemoteFailure {
@@ -74,10 +76,11 @@ impl RemoteFailure {
 
     /// True if the vendor may have done what was asked.
     pub fn outcome_unknown(&self) -> bool {
-        matches!(
+        let lost = matches!(
             self.kind,
             RemoteKind::Timeout | RemoteKind::Unreadable | RemoteKind::Fault
-        )
+        );
+        lost && !self.undone
     }
 }
 
@@ -101,8 +104,6 @@ pub struct RemoteUpdate<'a> {
     pub id: &'a str,
     /// What to change.
     pub patch: &'a UserPatch,
-    /// The revision that the vendor's record must have; only sent where [`Capability::conditional_update`] says so.
-    pub if_match: Option<Revision>,
 }
 
 /// One vendor's API, spoken outward for one linked account.

@@ -238,10 +238,7 @@ impl Directory {
 #[async_trait]
 impl Provider for Directory {
     fn capability(&self) -> Capability {
-        Capability {
-            conditional_update: true,
-            icons: true,
-        }
+        Capability { icons: true }
     }
 
     async fn get_user(&self, context: &Context, query: &GetUser) -> Result<UserView, Error> {

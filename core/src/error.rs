@@ -107,6 +107,14 @@ impl Error {
         Self::Internal { log: log.to_string() }
     }
 
+    /// The whole text, what only the log may know included.
+    pub fn for_log(&self) -> String {
+        match self {
+            Self::Internal { log } => log.clone(),
+            told => told.to_string(),
+        }
+    }
+
     /// A short, stable name of the kind, for audit and metrics.
     pub fn kind(&self) -> &'static str {
         match self {

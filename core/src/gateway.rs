@@ -10,19 +10,24 @@ use uuid::Uuid;
 use crate::{
     audit::{AuditEntry, Outcome},
     changeset::Changeset,
+    clock::Timestamp,
     connector::Connectors,
     directory::Directory,
     error::Error,
+    host::Host,
     icon::Icon,
-    id::{LedgerId, LinkedAccountId, OrganizationId},
-    linked_account::AccountStatus,
+    id::{LedgerId, LinkedAccountId, OrganizationId, TenantId},
+    linked_account::{AccountStatus, LinkedAccount},
     membership::MembershipChange,
     policy::Action,
     principal::Context,
     provider::{GetUser, Provider, UpdateUser, Updated, UserView},
-    remote::Remote,
+    remote::{LedgerEntry, Remote, unknown},
     store::{Key, Store, UserKey},
 };
+
+/// The most writes of one tenant that are settled at a start; what is beyond waits for the next one.
+pub const MOST_OPEN: u32 = 1_000;
 
 /// Where new identities come from.
 pub trait Entropy: Send + Sync {
@@ -36,17 +41,24 @@ pub struct Gateway {
     store: Arc<dyn Store>,
     connectors: Arc<dyn Connectors>,
     entropy: Arc<dyn Entropy>,
+    host: Arc<dyn Host>,
     directory: Arc<Directory>,
 }
 
 impl Gateway {
     /// A gateway over a store, reaching remote systems through `connectors`.
-    pub fn new(store: Arc<dyn Store>, connectors: Arc<dyn Connectors>, entropy: Arc<dyn Entropy>) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        connectors: Arc<dyn Connectors>,
+        entropy: Arc<dyn Entropy>,
+        host: Arc<dyn Host>,
+    ) -> Self {
         let directory = Arc::new(Directory::new(store.clone()));
         Self {
             store,
             connectors,
             entropy,
+            host,
             directory,
         }
     }
@@ -122,14 +134,44 @@ impl Gateway {
         if account.remote.is_none() {
             return Ok(self.directory.clone());
         }
-        let connector = self.connectors.connect(&account)?;
-        let ledger_id = LedgerId(self.entropy.uuid());
-        Ok(Arc::new(Remote::new(
-            account.id,
-            connector,
+        Ok(Arc::new(self.remote(&account)?))
+    }
+
+    fn remote(&self, account: &LinkedAccount) -> Result<Remote, Error> {
+        Ok(Remote::new(
+            account.id.clone(),
+            self.connectors.connect(account)?,
             self.store.clone(),
-            ledger_id,
-        )))
+            self.host.clone(),
+            LedgerId(self.entropy.uuid()),
+        ))
+    }
+
+    /// The remote writes of all tenants that an earlier run left open, at most [`MOST_OPEN`] per tenant. Asked before the first
+    /// request is served, since a write that is under way looks the same.
+    pub async fn open_writes(&self) -> Result<Vec<(TenantId, LedgerEntry)>, Error> {
+        let mut open = Vec::new();
+        for tenant in self.store.tenants().await? {
+            let writes = self.store.open_writes(tenant.id, MOST_OPEN).await?;
+            open.extend(writes.into_iter().map(|write| (tenant.id, write)));
+        }
+        Ok(open)
+    }
+
+    /// Settles a remote write that an earlier run left open, by reading the user back where his account can still be reached.
+    pub async fn settle(&self, tenant: TenantId, write: LedgerEntry, now: Timestamp) -> Result<(), Error> {
+        let account = self.store.linked_account(tenant, &write.account).await?;
+        let account = account.filter(|account| account.status == AccountStatus::Active && account.remote.is_some());
+        let remote = account.map(|account| self.remote(&account));
+        if let Some(Ok(remote)) = remote {
+            remote.settle(tenant, write, now).await;
+            return Ok(());
+        }
+        let state = unknown("its linked account cannot be reached any more");
+        self.store
+            .commit(write.ended(tenant, now, state, None, true))
+            .await
+            .map(|_| ())
     }
 
     /// The result of a write, once a refusal has its audit entry. If that cannot be written the caller is told so instead
@@ -144,7 +186,12 @@ impl Gateway {
         let Err(error) = result else { return result };
         match self.record_refusal(context, account, key, &error).await {
             Err(unrecorded) if !matches!(error, Error::Remote(_)) => Err(unrecorded),
-            _ => Err(error),
+            Err(unrecorded) => {
+                let fault = format!("a failed remote write has no audit entry: {}", unrecorded.for_log());
+                self.host.report(&fault);
+                Err(error)
+            }
+            Ok(()) => Err(error),
         }
     }
 
@@ -163,15 +210,22 @@ impl Gateway {
             Error::Remote(_) => Outcome::Failed(error.to_string()),
             _ => Outcome::Refused(error.to_string()),
         };
+        let tenant = context.principal.tenant;
+        let linked = match account {
+            None => None,
+            Some(id) => self.store.linked_account(tenant, id).await?,
+        };
+        // The embedded directory can be called as a linked account too.
+        let account = account.filter(|_| linked.is_none_or(|account| account.remote.is_some()));
         let found = match account {
-            None => self.store.user(context.principal.tenant, key).await?,
+            None => self.store.user(tenant, key).await?,
             Some(_) => None,
         };
         let resource = found.map_or_else(|| shown(key), |user| user.id.to_string());
         let mut entry = AuditEntry::of(context, Action::UpdateUser.as_str(), resource);
         entry.outcome = outcome;
         entry.account = account.map(ToString::to_string);
-        let mut changeset = Changeset::new(context.principal.tenant, context.now);
+        let mut changeset = Changeset::new(tenant, context.now);
         changeset.audit = Some(entry);
         self.store.commit(changeset).await.map(|_| ())
     }

@@ -16,6 +16,7 @@ pub mod directory;
 pub mod error;
 pub mod gateway;
 pub mod group;
+pub mod host;
 pub mod icon;
 pub mod id;
 pub mod linked_account;

@@ -24,8 +24,6 @@ use crate::{
 /// What a provider can do, as data. Callers branch on it, never on a vendor's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capability {
-    /// An update can require a revision, compared by the provider inside the write.
-    pub conditional_update: bool,
     /// Pictures can be set.
     pub icons: bool,
 }

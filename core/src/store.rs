@@ -7,6 +7,7 @@
 //!   the transaction. Uniqueness comes back as [`Error::Taken`].
 //! - A changeset in which no delta changed anything writes nothing but its idempotency record; one without deltas
 //!   writes its audit entry.
+//! - A settled remote write is forgotten some time after [`LEDGER_SECONDS`](crate::remote::LEDGER_SECONDS).
 //! - Every read and write is confined to the tenant it names; only [`Store::holder`] finds the tenant itself.
 
 use std::sync::Arc;
@@ -93,6 +94,9 @@ pub trait Store: Send + Sync {
 
     /// One remote write.
     async fn ledger(&self, tenant: TenantId, id: LedgerId) -> Result<Option<LedgerEntry>, Error>;
+
+    /// At most `limit` remote writes that are still at [`LedgerState::Intent`](crate::remote::LedgerState::Intent), oldest first.
+    async fn open_writes(&self, tenant: TenantId, limit: u32) -> Result<Vec<LedgerEntry>, Error>;
 
     /// At most `limit` events of the audit log after a position, in order.
     async fn audit(&self, tenant: TenantId, after: u64, limit: u32) -> Result<Vec<AuditEvent>, Error>;

@@ -11,7 +11,7 @@ use patchbay_core::{
 
 use tokio_util::task::TaskTracker;
 
-use crate::authenticate::Authenticator;
+use crate::{authenticate::Authenticator, system::SystemHost};
 
 /// Bounds and switches of the HTTP side.
 #[derive(Clone, Debug)]
@@ -73,7 +73,7 @@ impl App {
         entropy: Arc<dyn Entropy>,
         config: HttpConfig,
     ) -> Self {
-        let gateway = Gateway::new(store.clone(), connectors, entropy.clone());
+        let gateway = Gateway::new(store.clone(), connectors, entropy.clone(), Arc::new(SystemHost));
         let authenticator = Authenticator::new(store.clone());
         Self(Arc::new(Parts {
             gateway,

@@ -1,7 +1,8 @@
 //! Secrets at rest: what a remote system knows us by is sealed before it is stored.
 //!
-//! XChaCha20-Poly1305 with a random nonce per record. The tenant and the linked account are associated data, so a sealed
-//! secret that is copied to another record does not open there. Each record names its key, so keys can be rotated:
+//! XChaCha20-Poly1305 with a random nonce per record. The tenant, the linked account, its dialect and
+//! base URL are associated data, so a sealed secret does not open in another record, nor after its record was made to
+//! point elsewhere. Each record names its key, so keys can be rotated:
 //! append a new one, and it seals from then on while the older ones still open what they sealed.
 
 use std::{
@@ -62,6 +63,19 @@ pub enum SealError {
     Broken,
 }
 
+/// Where a secret belongs: it opens nowhere else.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound<'a> {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The linked account.
+    pub account: &'a LinkedAccountId,
+    /// The dialect in which the secret is shown.
+    pub dialect: &'a str,
+    /// To whom it is shown.
+    pub base_url: &'a str,
+}
+
 /// One key, wiped from memory when dropped.
 struct Key {
     id: String,
@@ -90,29 +104,19 @@ impl Sealer {
     }
 
     /// Seals a secret for one linked account. Makes the key file, readable by its owner only, if there is no key yet.
-    pub fn seal(
-        &self,
-        tenant: TenantId,
-        account: &LinkedAccountId,
-        secret: &SecretString,
-    ) -> Result<SealedSecret, SealError> {
+    pub fn seal(&self, bound: Bound<'_>, secret: &SecretString) -> Result<SealedSecret, SealError> {
         if self.with_newest(|_| ()).is_none() {
             make(&self.path)?;
             self.reload()?;
         }
-        let sealed = self.with_newest(|key| seal_with(key, tenant, account, secret));
+        let sealed = self.with_newest(|key| seal_with(key, bound, secret));
         sealed.unwrap_or_else(|| Err(malformed(&self.path)))
     }
 
     /// Opens a secret that was sealed for this linked account. Looks into the key file again if the key is not known, so
     /// a key that was added while the server runs is found.
-    pub fn open(
-        &self,
-        tenant: TenantId,
-        account: &LinkedAccountId,
-        sealed: &SealedSecret,
-    ) -> Result<SecretString, SealError> {
-        let open = |key: &Key| open_with(key, tenant, account, sealed);
+    pub fn open(&self, bound: Bound<'_>, sealed: &SealedSecret) -> Result<SecretString, SealError> {
+        let open = |key: &Key| open_with(key, bound, sealed);
         if let Some(opened) = self.with_key(&sealed.key, open) {
             return opened;
         }
@@ -142,14 +146,9 @@ impl Sealer {
     }
 }
 
-fn seal_with(
-    key: &Key,
-    tenant: TenantId,
-    account: &LinkedAccountId,
-    secret: &SecretString,
-) -> Result<SealedSecret, SealError> {
+fn seal_with(key: &Key, bound: Bound<'_>, secret: &SecretString) -> Result<SealedSecret, SealError> {
     let nonce = SystemEntropy.bytes::<NONCE>();
-    let aad = associated(tenant, account);
+    let aad = associated(bound);
     let payload = Payload {
         msg: secret.expose_secret().as_bytes(),
         aad: &aad,
@@ -163,15 +162,10 @@ fn seal_with(
     })
 }
 
-fn open_with(
-    key: &Key,
-    tenant: TenantId,
-    account: &LinkedAccountId,
-    sealed: &SealedSecret,
-) -> Result<SecretString, SealError> {
+fn open_with(key: &Key, bound: Bound<'_>, sealed: &SealedSecret) -> Result<SecretString, SealError> {
     let bytes = hex::decode(&sealed.sealed).map_err(|_| SealError::Broken)?;
     let (nonce, msg) = bytes.split_first_chunk::<NONCE>().ok_or(SealError::Broken)?;
-    let aad = associated(tenant, account);
+    let aad = associated(bound);
     let payload = Payload { msg, aad: &aad };
     let opened = cipher(key)
         .decrypt(&XNonce::from(*nonce), payload)
@@ -186,9 +180,24 @@ fn cipher(key: &Key) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new((&*key.bytes).into())
 }
 
-/// The tenant's 16 bytes, then the account's id: what the secret is bound to.
-fn associated(tenant: TenantId, account: &LinkedAccountId) -> Vec<u8> {
-    [tenant.0.as_bytes().as_slice(), account.0.as_bytes()].concat()
+/// What the secret is bound to, each part after its length.
+fn associated(bound: Bound<'_>) -> Vec<u8> {
+    let Bound {
+        tenant,
+        account,
+        dialect,
+        base_url,
+    } = bound;
+    let parts = [
+        tenant.0.as_bytes(),
+        account.0.as_bytes(),
+        dialect.as_bytes(),
+        base_url.as_bytes(),
+    ];
+    let framed = parts
+        .into_iter()
+        .flat_map(|part| [&(part.len() as u64).to_be_bytes(), part].concat());
+    framed.collect()
 }
 
 fn parse(text: &str, place: impl Fn() -> String) -> Result<Vec<Key>, SealError> {
@@ -286,12 +295,17 @@ mod tests {
     const ONE: &str = "1111111111111111111111111111111111111111111111111111111111111111";
     const TWO: &str = "2222222222222222222222222222222222222222222222222222222222222222";
 
-    fn tenant(number: u128) -> TenantId {
-        TenantId(Uuid::from_u128(number))
+    fn account() -> LinkedAccountId {
+        LinkedAccountId("a".to_owned())
     }
 
-    fn account(id: &str) -> LinkedAccountId {
-        LinkedAccountId(id.to_owned())
+    fn place(account: &LinkedAccountId) -> Bound<'_> {
+        Bound {
+            tenant: TenantId(Uuid::from_u128(1)),
+            account,
+            dialect: "nerm",
+            base_url: "https://a.example/api",
+        }
     }
 
     fn configured(keys: &str) -> Sealer {
@@ -304,27 +318,42 @@ mod tests {
 
     #[test]
     fn opens_what_it_sealed_and_only_in_its_place() {
+        let account = account();
+        let a = place(&account);
         let keeper = configured(ONE);
-        let sealed = keeper.seal(tenant(1), &account("a"), &secret()).unwrap();
+        let sealed = keeper.seal(a, &secret()).unwrap();
         assert!(!sealed.sealed.contains(&hex::encode("hunter2")));
-        let opened = keeper.open(tenant(1), &account("a"), &sealed).unwrap();
+        let opened = keeper.open(a, &sealed).unwrap();
         assert_eq!(opened.expose_secret(), "hunter2");
-        for (tenant, account) in [(tenant(2), account("a")), (tenant(1), account("b"))] {
-            assert!(matches!(keeper.open(tenant, &account, &sealed), Err(SealError::Broken)));
+        let other = LinkedAccountId("b".to_owned());
+        let (tenant, base_url) = (TenantId(Uuid::from_u128(2)), "https://b.example");
+        for place in [
+            Bound { tenant, ..a },
+            Bound { account: &other, ..a },
+            Bound {
+                dialect: "stackone",
+                ..a
+            },
+            Bound { base_url, ..a },
+        ] {
+            assert!(
+                matches!(keeper.open(place, &sealed), Err(SealError::Broken)),
+                "{place:?}"
+            );
         }
     }
 
     #[test]
     fn two_seals_of_one_secret_differ() {
         let sealer = configured(ONE);
-        let seal = || sealer.seal(tenant(1), &account("a"), &secret()).unwrap();
+        let seal = || sealer.seal(place(&account()), &secret()).unwrap();
         assert_ne!(seal(), seal());
     }
 
     #[test]
     fn every_altered_byte_is_noticed() {
         let keeper = configured(ONE);
-        let sealed = keeper.seal(tenant(1), &account("a"), &secret()).unwrap();
+        let sealed = keeper.seal(place(&account()), &secret()).unwrap();
         let bytes = hex::decode(&sealed.sealed).unwrap();
         for at in 0..bytes.len() {
             let mut altered = bytes.clone();
@@ -333,7 +362,7 @@ mod tests {
                 sealed: hex::encode(altered),
                 ..sealed.clone()
             };
-            let opened = keeper.open(tenant(1), &account("a"), &altered);
+            let opened = keeper.open(place(&account()), &altered);
             assert!(matches!(opened, Err(SealError::Broken)), "byte {at}");
         }
         for sealed_text in ["", "zz", "00"] {
@@ -341,27 +370,27 @@ mod tests {
                 sealed: sealed_text.to_owned(),
                 ..sealed.clone()
             };
-            assert!(keeper.open(tenant(1), &account("a"), &short).is_err());
+            assert!(keeper.open(place(&account()), &short).is_err());
         }
     }
 
     #[test]
     fn the_last_key_seals_and_older_ones_still_open() {
-        let old = configured(ONE).seal(tenant(1), &account("a"), &secret()).unwrap();
+        let old = configured(ONE).seal(place(&account()), &secret()).unwrap();
         let rotated = configured(&format!("{ONE},{TWO}"));
-        assert!(rotated.open(tenant(1), &account("a"), &old).is_ok());
-        let new = rotated.seal(tenant(1), &account("a"), &secret()).unwrap();
+        assert!(rotated.open(place(&account()), &old).is_ok());
+        let new = rotated.seal(place(&account()), &secret()).unwrap();
         assert_ne!(new.key, old.key);
-        let opened = configured(ONE).open(tenant(1), &account("a"), &new);
+        let opened = configured(ONE).open(place(&account()), &new);
         assert!(matches!(opened, Err(SealError::UnknownKey { key }) if key == new.key));
     }
 
     #[test]
     fn a_wrong_key_under_the_right_name_does_not_open() {
-        let mut sealed = configured(ONE).seal(tenant(1), &account("a"), &secret()).unwrap();
+        let mut sealed = configured(ONE).seal(place(&account()), &secret()).unwrap();
         let other = configured(TWO);
         sealed.key = other.with_newest(|key| key.id.clone()).unwrap();
-        let opened = other.open(tenant(1), &account("a"), &sealed);
+        let opened = other.open(place(&account()), &sealed);
         assert!(matches!(opened, Err(SealError::Broken)));
     }
 
@@ -382,11 +411,11 @@ mod tests {
         let keeper = Sealer::new(None, path.clone()).unwrap();
         assert!(!path.exists());
         let other = Sealer::new(None, path.clone()).unwrap();
-        let sealed = keeper.seal(tenant(1), &account("a"), &secret()).unwrap();
+        let sealed = keeper.seal(place(&account()), &secret()).unwrap();
         // A process that started before the file was there finds the key.
-        let opened = other.open(tenant(1), &account("a"), &sealed).unwrap();
+        let opened = other.open(place(&account()), &sealed).unwrap();
         assert_eq!(opened.expose_secret(), "hunter2");
-        assert_eq!(other.seal(tenant(1), &account("a"), &secret()).unwrap().key, sealed.key);
+        assert_eq!(other.seal(place(&account()), &secret()).unwrap().key, sealed.key);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         assert!(!exposed(&path).unwrap());
     }

@@ -1,8 +1,12 @@
-//! The machine's clock and random source: the only places where either is read.
+//! The machine's clock and random source, and the runtime: the only places where the time and chance are read.
 
+use std::time::Duration;
+
+use async_trait::async_trait;
 use patchbay_core::{
     clock::{Clock, Timestamp},
     gateway::Entropy,
+    host::Host,
 };
 use rand::RngCore;
 use uuid::Uuid;
@@ -38,6 +42,21 @@ impl SystemEntropy {
 impl Entropy for SystemEntropy {
     fn uuid(&self) -> Uuid {
         uuid::Builder::from_random_bytes(self.bytes()).into_uuid()
+    }
+}
+
+/// The runtime's timer, and the log.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemHost;
+
+#[async_trait]
+impl Host for SystemHost {
+    async fn pause(&self, millis: u64) {
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+    }
+
+    fn report(&self, fault: &str) {
+        tracing::error!(fault, "a fault that no answer tells of");
     }
 }
 

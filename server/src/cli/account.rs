@@ -32,6 +32,7 @@ use crate::{
     config::Config,
     dialects::{self, REGISTRY},
     outbound::http::{Client, Target},
+    seal::Bound,
     system::{SystemClock, SystemEntropy},
 };
 
@@ -147,7 +148,13 @@ impl Add {
         check(&self.dialect, &base_url, &secret, &settings, config)?;
         let (folder, tenant) = self.place.open(config).await?;
         let (id, now) = (new_id(), SystemClock.now());
-        let sealed = folder.sealer(config)?.seal(tenant, &id, &secret);
+        let bound = Bound {
+            tenant,
+            account: &id,
+            dialect: &self.dialect,
+            base_url: &base_url,
+        };
+        let sealed = folder.sealer(config)?.seal(bound, &secret);
         let account = LinkedAccount {
             id: id.clone(),
             tenant,

@@ -43,14 +43,36 @@ impl Serve {
         let app = app(&folder, config)?;
         drop(folder);
         eprintln!("listening on http://{}", address(&listener)?);
+        let settling = settle(&app).await;
         let upkeep = config.http.metrics.then(|| tokio::spawn(telemetry::keep_metrics()));
         listener::serve(listener, pipeline::service(&app), &config.http, stop).await;
+        settling.abort();
         finish(&app, config).await;
         if let Some(upkeep) = upkeep {
             upkeep.abort();
         }
         Ok(())
     }
+}
+
+/// Settles the remote writes that an earlier run left open, beside the listener: a read of the user each. Only which ones
+/// they are is asked before the first request is served.
+async fn settle(app: &App) -> tokio::task::JoinHandle<()> {
+    let open = app.gateway.open_writes().await;
+    let app = app.clone();
+    tokio::spawn(async move {
+        let open = open.unwrap_or_else(|error| {
+            tracing::error!(fault = error.for_log(), "open remote writes cannot be listed");
+            Vec::new()
+        });
+        for (tenant, write) in open {
+            let id = write.id;
+            match app.gateway.settle(tenant, write, app.clock.now()).await {
+                Ok(()) => tracing::info!(write = %id.0, "settled a remote write that was left open"),
+                Err(error) => tracing::error!(write = %id.0, fault = error.for_log(), "a remote write stays open"),
+            }
+        }
+    })
 }
 
 /// Waits for work whose callers may have gone, such as a call to a remote system: cut short it would leave an unknown

@@ -9,7 +9,10 @@ use patchbay_core::{
 };
 
 use super::http::{Client, OutboundConfig, Target};
-use crate::{dialects, seal::Sealer};
+use crate::{
+    dialects,
+    seal::{Bound, Sealer},
+};
 
 /// Makes connectors of linked accounts: opens the secret and picks the dialect from the registry.
 pub struct LinkedConnectors {
@@ -38,7 +41,13 @@ impl LinkedConnectors {
     }
 
     fn target(&self, account: &LinkedAccount, remote: &RemoteTarget) -> Result<Target, Error> {
-        let secret = self.sealer.open(account.tenant, &account.id, &remote.secret);
+        let bound = Bound {
+            tenant: account.tenant,
+            account: &account.id,
+            dialect: &remote.dialect,
+            base_url: &remote.base_url,
+        };
+        let secret = self.sealer.open(bound, &remote.secret);
         Ok(Target {
             base_url: remote.base_url.clone(),
             secret: secret.map_err(|error| Error::internal(format!("linked account {}: {error}", account.id)))?,

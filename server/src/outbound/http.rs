@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header};
 use patchbay_core::{
     connector::{RemoteFailure, RemoteKind},
     error::Error,
@@ -170,7 +170,8 @@ impl Answer {
         Error::Remote(Box::new(failure))
     }
 
-    fn refused(self) -> Error {
+    /// A failure because the vendor refuses or fails, by the answer's status.
+    pub fn refused(&self) -> Error {
         let kind = match self.status.as_u16() {
             401 => RemoteKind::Unauthorized,
             403 => RemoteKind::Forbidden,
@@ -198,6 +199,7 @@ impl Answer {
             raw,
             headers: telling(&self.headers),
             retry_after: seconds(&self.headers),
+            undone: false,
         }
     }
 }
@@ -210,14 +212,18 @@ fn telling(headers: &HeaderMap) -> Vec<(String, String)> {
         .collect()
 }
 
+/// The seconds of `Retry-After`; a date counts from the answer's own `Date`, so the clocks need not agree (RFC 9110,
+/// 10.2.3), and says nothing without it.
 fn seconds(headers: &HeaderMap) -> Option<u32> {
-    headers
-        .get(http::header::RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
+    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
+    let after = text(header::RETRY_AFTER)?;
+    if let Ok(seconds) = after.parse() {
+        return Some(seconds);
+    }
+    let date = |text| httpdate::parse_http_date(text).ok();
+    let (until, now) = (date(after)?, date(text(header::DATE)?)?);
+    let wait = until.duration_since(now).unwrap_or_default();
+    wait.as_secs().try_into().ok()
 }
 
 fn unanswered(url: &str, error: &reqwest::Error) -> Error {
@@ -225,8 +231,11 @@ fn unanswered(url: &str, error: &reqwest::Error) -> Error {
         RemoteKind::Blocked
     } else if error.is_connect() {
         RemoteKind::Unreachable
-    } else {
+    } else if error.is_timeout() {
         RemoteKind::Timeout
+    } else {
+        // Something came back, or the connection was lost: whether the vendor did it is not known either.
+        RemoteKind::Unreadable
     };
     // The URL in reqwest's text is cut: it stands in the failure already.
     failure(kind, url, &chain(error))
@@ -256,6 +265,7 @@ fn failure(kind: RemoteKind, url: &str, why: &str) -> Error {
         raw: serde_json::json!({ "error": why }),
         headers: Vec::new(),
         retry_after: None,
+        undone: false,
     }))
 }
 
@@ -301,5 +311,29 @@ fn public(address: IpAddr) -> bool {
                 matches!(v6.segments(), [first, second, ..] if first & 0xe000 == 0x2000 && first != 0x2002 && (first, second) != (0x2001, 0))
             }
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_read_as_seconds_and_as_a_date() {
+        let wait = |after: &str, date: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RETRY_AFTER, after.parse().unwrap());
+            if let Some(date) = date {
+                headers.insert(header::DATE, date.parse().unwrap());
+            }
+            seconds(&headers)
+        };
+        let now = Some("Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(wait("7", None), Some(7));
+        assert_eq!(wait("Sun, 06 Nov 1994 08:50:07 GMT", now), Some(30));
+        assert_eq!(wait("Sunday, 06-Nov-94 08:50:07 GMT", now), Some(30));
+        assert_eq!(wait("Sun, 06 Nov 1994 08:00:00 GMT", now), Some(0), "past");
+        assert_eq!(wait("Sun, 06 Nov 1994 08:50:07 GMT", None), None);
+        assert_eq!(wait("soon", now), None);
     }
 }

@@ -5,6 +5,8 @@
 
 mod cases;
 mod faults;
+mod outcomes;
+mod refusing;
 pub mod remote;
 
 use axum::body::Body;
@@ -108,6 +110,7 @@ for_each_dialect! {
     a_user_is_read
     nothing_is_asked_twice
     an_empty_change_changes_nothing
+    conditions_are_compared_with_what_the_vendor_tells
     what_the_dialect_cannot_say_is_refused
     refusals_of_the_second_come_back
     private_targets_are_refused
@@ -180,6 +183,47 @@ async fn nothing_is_asked_twice(dialect: &str) {
     assert_eq!(first.status, 200);
     assert_eq!(pair.writes().len(), 1);
     assert_eq!(send((pair.case.back)()).await.status, 422, "another body");
+}
+
+async fn conditions_are_compared_with_what_the_vendor_tells(dialect: &str) {
+    let pair = Pair::new(dialect).await;
+    let send = async |name: &str, tag: &str, key: Option<&str>, body: Value| {
+        let mut headers = vec![(name, tag)];
+        headers.extend(key.map(|key| ("idempotency-key", key)));
+        let path = format!("/unified/iam/users/{}", pair.id());
+        let body = Body::from(body.to_string());
+        pair.linked.send("PATCH", &path, &headers, body).await
+    };
+    let read = pair.linked.get(&pair.id(), "").await;
+    let tag = read.header("etag");
+    for (name, stale) in [("if-match", "\"1\""), ("if-none-match", "*"), ("if-none-match", tag)] {
+        let answer = send(name, stale, Some("stale"), (pair.case.change)()).await;
+        assert_eq!(answer.status, 412, "{name}: {stale}");
+    }
+    assert!(pair.writes().is_empty(), "nothing was sent");
+
+    let done = send("if-match", tag, Some("k"), (pair.case.change)()).await;
+    assert_eq!(done.status, 200, "{}", String::from_utf8_lossy(&done.bytes));
+    let now = pair.linked.get(&pair.id(), "").await;
+    assert_ne!(now.header("etag"), tag);
+    if done.headers.contains_key("etag") {
+        assert_eq!(
+            done.header("etag"),
+            now.header("etag"),
+            "the tag is the same in GET and update"
+        );
+    } else {
+        assert_eq!(dialect, "stackone", "whose update tells nothing");
+    }
+    let repeat = send("if-match", tag, Some("k"), (pair.case.change)()).await;
+    assert_eq!((repeat.status, &repeat.bytes), (done.status, &done.bytes));
+    assert_eq!(repeat.headers.get("etag"), done.headers.get("etag"));
+    assert_eq!(
+        send("if-match", tag, None, (pair.case.back)()).await.status,
+        412,
+        "stale by now"
+    );
+    assert_eq!(pair.writes().len(), 1);
 }
 
 async fn an_empty_change_changes_nothing(dialect: &str) {

@@ -290,6 +290,9 @@ impl Store for Broken {
     async fn ledger(&self, _: TenantId, _: LedgerId) -> Result<Option<LedgerEntry>, Error> {
         gone()
     }
+    async fn open_writes(&self, _: TenantId, _: u32) -> Result<Vec<LedgerEntry>, Error> {
+        gone()
+    }
     async fn audit(&self, _: TenantId, _: u64, _: u32) -> Result<Vec<AuditEvent>, Error> {
         gone()
     }

@@ -65,10 +65,7 @@ impl NermConnector {
 #[async_trait]
 impl Connector for NermConnector {
     fn capability(&self) -> Capability {
-        Capability {
-            conditional_update: false,
-            icons: false,
-        }
+        Capability { icons: false }
     }
 
     async fn get_user(&self, id: &str) -> Result<User, Error> {
@@ -81,7 +78,8 @@ impl Connector for NermConnector {
     }
 }
 
-/// The user in an answer. The vendor is known to answer 200 with nothing but an error (notes, section 1, point 3).
+/// The user in an answer. The vendor is known to answer 200 with nothing but an error (notes, section 1, point 3): unless
+/// it says what it means, that is a fault of its own.
 fn decode(answer: &Answer) -> Result<User, Error> {
     let body: Value = answer.json()?;
     if let Some(user @ Value::Object(_)) = body.get("user") {
@@ -92,31 +90,39 @@ fn decode(answer: &Answer) -> Result<User, Error> {
     if body.get("error").is_none() {
         return Err(answer.unreadable("the answer has no user"));
     }
-    Err(reclassify(Error::Remote(Box::new(RemoteFailure {
+    let mut failure = RemoteFailure {
         kind: RemoteKind::Rejected,
         url: answer.url.clone(),
         status: Some(answer.status.as_u16()),
         raw: body,
         headers: Vec::new(),
         retry_after: None,
-    }))))
+        undone: false,
+    };
+    failure.kind = match meant(&failure) {
+        RemoteKind::Rejected => RemoteKind::Fault,
+        told => told,
+    };
+    Err(Error::Remote(Box::new(failure)))
 }
 
-/// Tells apart what the vendor answers with one and the same status: "not found" and "already taken" are not simply wrong
-/// requests.
 fn reclassify(error: Error) -> Error {
     let Error::Remote(mut failure) = error else {
         return error;
     };
-    if failure.kind == RemoteKind::Rejected {
-        let says = |part: &str| messages(&failure.raw).iter().any(|message| message.contains(part));
-        if says("already been taken") {
-            failure.kind = RemoteKind::Conflict;
-        } else if says("not found") {
-            failure.kind = RemoteKind::NotFound;
-        }
-    }
+    failure.kind = meant(&failure);
     Error::Remote(failure)
+}
+
+/// Tells apart what the vendor answers with one and the same status: "not found" and "already taken" are not simply wrong
+/// requests.
+fn meant(failure: &RemoteFailure) -> RemoteKind {
+    let says = |part: &str| messages(&failure.raw).iter().any(|message| message.contains(part));
+    match failure.kind {
+        RemoteKind::Rejected if says("already been taken") => RemoteKind::Conflict,
+        RemoteKind::Rejected if says("not found") => RemoteKind::NotFound,
+        kind => kind,
+    }
 }
 
 /// Every message of an error body: `error`, and the values of `errors`, each a text (documented) or a list (in practice).

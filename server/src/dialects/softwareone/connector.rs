@@ -17,7 +17,7 @@ use reqwest::{
     multipart::{Form, Part},
 };
 use secrecy::ExposeSecret;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{map, wire};
 use crate::outbound::http::Target;
@@ -61,18 +61,35 @@ impl SoftwareOneConnector {
 
     async fn user(&self, request: RequestBuilder) -> Result<User, Error> {
         let answer = self.target.client.send(request).await?;
-        let user: wire::User = answer.json()?;
+        let told: Map<String, Value> = answer.json()?;
+        let user: wire::User =
+            serde_json::from_value(used(told)).map_err(|error| answer.unreadable(&error.to_string()))?;
         Ok(map::decode(user))
     }
+}
+
+/// What an answer tells that is made use of: a write is done even if the rest is odd, such as the vendor's own
+/// `"by": "[Circular Reference]"`.
+fn used(mut told: Map<String, Value>) -> Value {
+    for unused in ["name", "icon", "accounts", "currentAccount"] {
+        told.remove(unused);
+    }
+    let moment = |event: &str| {
+        let at = told.get("audit")?.get(event)?.get("at")?.as_str()?;
+        Some(json!({ "at": at }))
+    };
+    let audit = json!({ "created": moment("created"), "updated": moment("updated") });
+    told.insert("audit".to_owned(), audit);
+    if !told.get("revision").is_some_and(Value::is_u64) {
+        told.remove("revision");
+    }
+    Value::Object(told)
 }
 
 #[async_trait]
 impl Connector for SoftwareOneConnector {
     fn capability(&self) -> Capability {
-        Capability {
-            conditional_update: false,
-            icons: true,
-        }
+        Capability { icons: true }
     }
 
     async fn get_user(&self, id: &str) -> Result<User, Error> {

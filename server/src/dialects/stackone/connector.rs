@@ -1,7 +1,7 @@
 //! StackOne's user calls as a client: HTTP Basic with the key as user name and an empty password, `x-account-id` on every call.
 
 use async_trait::async_trait;
-use http::Method;
+use http::{Method, StatusCode};
 use patchbay_core::{
     connector::{Connector, RemoteUpdate},
     error::Error,
@@ -10,6 +10,7 @@ use patchbay_core::{
 };
 use reqwest::{RequestBuilder, Url};
 use secrecy::ExposeSecret;
+use serde_json::{Map, Value};
 
 use super::{map, wire};
 use crate::outbound::http::{Answer, Target};
@@ -65,24 +66,30 @@ fn user_url(base: &str, id: &str) -> Result<Url, Error> {
 }
 
 /// Checks that an update was done: the answer is an `UpdateResult` whose own status says so, which after heartbeats is
-/// the only one that counts.
-fn done(answer: &Answer) -> Result<(), Error> {
-    let wire::Object(result): wire::Object<wire::UpdateResult> = answer.json()?;
-    if (200..300).contains(&result.status_code) {
-        Ok(())
-    } else {
-        Err(answer.unreadable("the result's statusCode is not 200"))
+/// the only one that counts. The number may be written as `200.0`; nothing else of the result is needed.
+fn done(mut answer: Answer) -> Result<(), Error> {
+    let result: Map<String, Value> = answer.json()?;
+    let status = result.get("statusCode").and_then(Value::as_f64).and_then(whole);
+    match status.and_then(|code| StatusCode::from_u16(code).ok()) {
+        Some(status) if status.is_success() => Ok(()),
+        Some(status) if status.is_client_error() || status.is_server_error() => {
+            answer.status = status;
+            Err(answer.refused())
+        }
+        _ => Err(answer.unreadable("the result's statusCode is no status")),
     }
+}
+
+/// The status code that a number stands for.
+fn whole(number: f64) -> Option<u16> {
+    (100..1000).find(|code| (f64::from(*code) - number).abs() < f64::EPSILON)
 }
 
 #[async_trait]
 impl Connector for StackOneConnector {
     /// StackOne documents no `If-Match`, and its update has no picture.
     fn capability(&self) -> Capability {
-        Capability {
-            conditional_update: false,
-            icons: false,
-        }
+        Capability { icons: false }
     }
 
     async fn get_user(&self, id: &str) -> Result<User, Error> {
@@ -95,7 +102,7 @@ impl Connector for StackOneConnector {
     async fn update_user(&self, update: RemoteUpdate<'_>) -> Result<Option<User>, Error> {
         let body = map::encode_update(update.patch)?;
         let request = self.request(Method::PATCH, update.id)?.json(&body);
-        done(&self.target.client.send(request).await?)?;
+        done(self.target.client.send(request).await?)?;
         Ok(None)
     }
 }

@@ -211,7 +211,7 @@ pub(super) fn encode_user(view: &UserView, expand: Expand) -> wire::User {
         is_bot_user: user.is_bot.map(Flag),
         roles: (local && expand.roles).then(|| view.role.iter().map(encode_role).collect()),
         groups: (local && expand.groups).then(|| view.groups.iter().map(encode_group).collect()),
-        status: user.status.map(encode_status),
+        status: user.status.map(encode_status).or_else(|| unmapped_status(user)),
         last_active_at: None,
         last_login_at: user.last_login_at.map(|at| at.to_string()),
         created_at: told(user.created_at),
@@ -286,7 +286,7 @@ fn encode_icon(icon: &IconRef) -> wire::File {
 }
 
 /// A user as a StackOne tells of him; `asked` names him if the answer does not. A status that the domain has no name for
-/// and moments that cannot be read are left out.
+/// is kept as an attribute, moments that cannot be read are left out.
 pub(super) fn decode_user(user: wire::User, asked: &str) -> User {
     let mut decoded = User::remote(user.id.as_deref().or(user.remote_id.as_deref()).unwrap_or(asked));
     let moment = |text: Option<String>| text.as_deref().and_then(Timestamp::parse);
@@ -296,20 +296,40 @@ pub(super) fn decode_user(user: wire::User, asked: &str) -> User {
     decoded.display_name = user.name;
     decoded.username = user.username;
     decoded.is_bot = user.is_bot_user.map(|flag| flag.0);
-    decoded.status = user
-        .status
-        .and_then(|status| decode_status(Patch::Value(Object(status))).ok()?.value().copied());
+    let status = user.status.unwrap_or_default();
+    let known = decode_status(Patch::Value(Object(status.clone())));
+    decoded.status = known.ok().and_then(|status| status.value().copied());
     decoded.last_login_at = moment(user.last_login_at);
     decoded.created_at = moment(user.created_at).unwrap_or_default();
     decoded.updated_at = moment(user.updated_at).unwrap_or_default();
-    decoded.attributes = user
-        .unified_custom_fields
-        .into_iter()
-        .flatten()
-        .map(|(name, value)| (format!("{PASSTHROUGH}{name}"), value))
-        .collect::<BTreeMap<_, _>>()
-        .into();
+    let custom = user.unified_custom_fields.into_iter().flatten();
+    let custom = custom.map(|(name, value)| (format!("{PASSTHROUGH}{name}"), value));
+    let finer = told_status(&status).filter(|_| decoded.status.map(encode_status).as_ref() != Some(&status));
+    let finer = finer.map(|told| (format!("stackone{STATUS}"), told));
+    decoded.attributes = custom.chain(finer).collect::<BTreeMap<_, _>>().into();
     decoded
+}
+
+/// What follows the dialect's name in the attribute that keeps a status for which the domain has no name.
+const STATUS: &str = ":status";
+
+/// A status as the provider tells it, if it tells any.
+fn told_status(status: &EnumValue) -> Option<Value> {
+    let tells = status.value.value().is_some() || status.source_value.value().is_some();
+    serde_json::to_value(status).ok().filter(|_| tells)
+}
+
+/// A status for which the domain has no name, with the provider's own word (contract notes, section 3: `unmapped_value` is
+/// the server's own fallback).
+fn unmapped_status(user: &User) -> Option<EnumValue> {
+    let mut kept = user.attributes.iter();
+    let (_, told) = kept.find(|(name, _)| name.ends_with(STATUS) && !name.starts_with(PASSTHROUGH))?;
+    let words = [told.get("source_value"), told.get("value")].into_iter().flatten();
+    let source = match told {
+        Value::Object(_) => words.into_iter().find(|word| !word.is_null()),
+        word => Some(word),
+    };
+    Some(EnumValue::of(UNMAPPED, source.cloned().unwrap_or_default()))
 }
 
 /// A provider's answer as it is shown (seed, `ProviderError`): credentials in the URL are cut out.

@@ -11,7 +11,9 @@
 //!   them, are tolerated.
 //! - 400 is for what is not JSON and for bad parameters, 422 for members of the wrong type or value.
 //! - `roles` and `groups` are null without `expand`, and for a remote system, which does not tell them.
-//! - A remote user's entity tag is made from what the vendor tells of him; If-Match on him is 501.
+//! - A remote user's entity tag is made from what the vendor tells of him. StackOne's own update tells nothing, so its answer
+//!   carries none.
+//! - A status that has no word here is `unmapped_value`, with the provider's own as `source_value`.
 
 mod connector;
 mod facade;

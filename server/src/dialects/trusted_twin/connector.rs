@@ -61,10 +61,7 @@ fn user(answer: &Answer) -> Result<wire::User, Error> {
 #[async_trait]
 impl Connector for TrustedTwinConnector {
     fn capability(&self) -> Capability {
-        Capability {
-            conditional_update: false,
-            icons: false,
-        }
+        Capability { icons: false }
     }
 
     async fn get_user(&self, id: &str) -> Result<User, Error> {

@@ -20,7 +20,7 @@ use patchbay_core::{
     id::{GroupId, LedgerId, LinkedAccountId, OrganizationId, RoleId, TenantId, UserId},
     linked_account::LinkedAccount,
     organization::Organization,
-    remote::LedgerEntry,
+    remote::{LEDGER_SECONDS, LedgerEntry, LedgerState},
     role::Role,
     store::{Holder, Key, Store, UserKey},
     user::User,
@@ -158,6 +158,16 @@ impl Store for MemoryStore {
         Ok(self.read(tenant, |data| data.ledger.get(&id).cloned()))
     }
 
+    async fn open_writes(&self, tenant: TenantId, limit: u32) -> Result<Vec<LedgerEntry>, Error> {
+        Ok(self.read(tenant, |data| {
+            let open = data.ledger.values().filter(|entry| entry.state == LedgerState::Intent);
+            let mut open: Vec<LedgerEntry> = open.cloned().collect();
+            open.sort_by_key(|entry| entry.begun_at);
+            open.truncate(limit as usize);
+            open
+        }))
+    }
+
     async fn audit(&self, tenant: TenantId, after: u64, limit: u32) -> Result<Vec<AuditEvent>, Error> {
         Ok(self.read(tenant, |data| {
             data.audit
@@ -249,7 +259,7 @@ impl State {
             Delta::PutCredential(record) => self.put_credential(record)?,
             Delta::PutLinkedAccount(record) => data.put_account(record),
             Delta::RemoveLinkedAccount(id) => data.accounts.retain(|account| account.id != id),
-            Delta::PutLedger(entry) => drop(data.ledger.insert(entry.id, *entry)),
+            Delta::PutLedger(entry) => data.put_ledger(*entry),
         }
         committed.changed |= differs;
         Ok(())
@@ -290,6 +300,14 @@ impl Data {
             Some(account) => *account = record,
             None => self.accounts.push(record),
         }
+    }
+
+    /// Keeps the state of a remote write, and forgets those that were settled long before it began.
+    fn put_ledger(&mut self, entry: LedgerEntry) {
+        let old = entry.begun_at.plus_seconds(-LEDGER_SECONDS);
+        self.ledger
+            .retain(|_, kept| kept.begun_at > old || kept.state == LedgerState::Intent);
+        self.ledger.insert(entry.id, entry);
     }
 
     fn append(&mut self, mut entry: AuditEntry, changes: Vec<FieldChange>, user: Option<&User>) -> Result<(), Error> {

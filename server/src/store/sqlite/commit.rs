@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::{
     chain::Heads,
     fault::{Fault, is_taken},
+    ledger,
     prepare::{Entry, Prepared},
     read::key,
     remember, users,
@@ -166,12 +167,7 @@ fn put(conn: &Connection, tenant: TenantId, delta: &Delta) -> Result<(), Fault> 
             "DELETE FROM linked_accounts WHERE tenant = ?1 AND id = ?2",
             (key(&tenant.0), &id.0),
         ),
-        Delta::PutLedger(entry) => execute(
-            conn,
-            "INSERT INTO ledger (tenant, id, doc) VALUES (?1, ?2, ?3) \
-             ON CONFLICT (tenant, id) DO UPDATE SET doc = excluded.doc",
-            (key(&tenant.0), key(&entry.id.0), encode(entry)?),
-        ),
+        Delta::PutLedger(entry) => ledger::put(conn, tenant, entry),
         Delta::UpdateUser { .. } | Delta::CreateUser(_) => {
             Err(Error::internal("a user is not replaced as a whole").into())
         }

@@ -12,6 +12,7 @@ mod changes;
 mod checkpoint;
 mod commit;
 mod fault;
+mod ledger;
 mod open;
 mod prepare;
 mod read;
@@ -279,6 +280,10 @@ impl Store for SqliteStore {
     async fn ledger(&self, tenant: TenantId, id: LedgerId) -> Result<Option<LedgerEntry>, Error> {
         self.readers
             .by_id("SELECT doc FROM ledger WHERE tenant = ?1 AND id = ?2", tenant, id.0)
+    }
+
+    async fn open_writes(&self, tenant: TenantId, limit: u32) -> Result<Vec<LedgerEntry>, Error> {
+        self.readers.open_writes(tenant, limit)
     }
 
     async fn audit(&self, tenant: TenantId, after: u64, limit: u32) -> Result<Vec<AuditEvent>, Error> {

@@ -17,7 +17,10 @@ pub const FILE: &str = "patchbay.db";
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Every schema there ever was, oldest first. Forward only: a step that was released is never edited.
-const STEPS: &[M<'static>] = &[M::up(include_str!("migrations/0001_records.sql"))];
+const STEPS: &[M<'static>] = &[
+    M::up(include_str!("migrations/0001_records.sql")),
+    M::up(include_str!("migrations/0002_ledger.sql")),
+];
 
 /// The steps as they are run.
 pub(super) static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| Migrations::from_slice(STEPS));

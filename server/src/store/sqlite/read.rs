@@ -19,6 +19,7 @@ use patchbay_core::{
     icon::{Icon, IconType},
     id::{LinkedAccountId, Serial, TenantId, UserId},
     linked_account::LinkedAccount,
+    remote::LedgerEntry,
     user::User,
 };
 use rusqlite::{Connection, OptionalExtension, Params, Row};
@@ -27,6 +28,7 @@ use uuid::Uuid;
 
 use super::{
     fault::failure,
+    ledger,
     open::{Access, connect},
 };
 use crate::store::row::decode;
@@ -154,6 +156,10 @@ impl Readers {
     pub(super) fn linked_accounts(&self, tenant: TenantId) -> Result<Vec<LinkedAccount>, Error> {
         const SQL: &str = "SELECT doc FROM linked_accounts WHERE tenant = ?1 ORDER BY rowid";
         self.all(SQL, [key(&tenant.0)], document)
+    }
+
+    pub(super) fn open_writes(&self, tenant: TenantId, limit: u32) -> Result<Vec<LedgerEntry>, Error> {
+        self.all(ledger::OPEN, (key(&tenant.0), limit), document)
     }
 
     pub(super) fn audit(&self, tenant: TenantId, after: u64, limit: u32) -> Result<Vec<AuditEvent>, Error> {

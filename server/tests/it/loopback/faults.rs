@@ -6,6 +6,7 @@ use axum::{body::Body, response::Response};
 use patchbay::outbound::http::OutboundConfig;
 use patchbay_core::audit::Outcome;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
     cases::{self, Case},
@@ -18,6 +19,7 @@ for_each_dialect! {
     refusals_become_stackone_errors
     answers_that_are_no_answers_are_bad_gateways
     silence_is_a_timeout
+    a_broken_answer_is_a_bad_gateway
     nobody_there_is_a_bad_gateway
 }
 
@@ -147,6 +149,28 @@ async fn silence_is_a_timeout(dialect: &str) {
     assert!(matches!(linked.last_audit().await.outcome, Outcome::Unknown(_)));
     let writes = calls.taken().into_iter().filter(|call| call.method != "GET").count();
     assert_eq!(writes, 1, "no write is sent twice");
+}
+
+async fn a_broken_answer_is_a_bad_gateway(dialect: &str) {
+    let case = cases::of(dialect);
+    for broken in ["no HTTP\r\n\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{", ""] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request).await;
+                let _ = stream.write_all(broken.as_bytes()).await;
+            }
+        });
+        let linked = linked(case, address).await;
+        for answer in both(case, &linked).await {
+            let error = provider_error(&answer, 502);
+            assert_eq!(error["status"], Value::Null, "{broken}");
+        }
+        let outcome = linked.last_audit().await.outcome;
+        assert!(matches!(outcome, Outcome::Unknown(_)), "{broken}");
+    }
 }
 
 async fn nobody_there_is_a_bad_gateway(dialect: &str) {

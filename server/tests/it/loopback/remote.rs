@@ -30,6 +30,7 @@ use patchbay_core::{
     error::Error,
     id::LinkedAccountId,
     linked_account::{AccountStatus, LinkedAccount, RemoteTarget, SealedSecret},
+    store::Store,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -160,8 +161,13 @@ pub struct Linked {
 impl Linked {
     /// Not yet linked to anything.
     pub async fn new(outbound: OutboundConfig, http: HttpConfig) -> Self {
+        Self::over(Arc::new(MemoryStore::default()), outbound, http).await
+    }
+
+    /// Over a store of choice.
+    pub async fn over(store: Arc<dyn Store>, outbound: OutboundConfig, http: HttpConfig) -> Self {
         let connectors = Arc::new(Unsealed(Client::new(outbound).expect("a client")));
-        let patchbay = Patchbay::with(Arc::new(MemoryStore::default()), connectors, http, 1).await;
+        let patchbay = Patchbay::with(store, connectors, http, 1).await;
         Self {
             patchbay: Arc::new(patchbay),
             account: None,

@@ -80,11 +80,7 @@ async fn vendor(status: u16, answer: &str) -> (Arc<dyn Connector>, Asked) {
 }
 
 async fn update(connector: &Arc<dyn Connector>, id: &str, patch: &UserPatch) -> Result<Option<User>, Error> {
-    let update = RemoteUpdate {
-        id,
-        patch,
-        if_match: None,
-    };
+    let update = RemoteUpdate { id, patch };
     connector.update_user(update).await
 }
 
@@ -229,13 +225,9 @@ async fn the_vendors_refusals_are_classified_and_kept() {
         (
             200,
             r#"{"error":"param is missing or the value is empty: user"}"#.to_owned(),
-            RemoteKind::Rejected,
+            RemoteKind::Fault,
         ),
-        (
-            200,
-            r#"{"user":null,"error":{"code":1}}"#.to_owned(),
-            RemoteKind::Rejected,
-        ),
+        (200, r#"{"user":null,"error":{"code":1}}"#.to_owned(), RemoteKind::Fault),
         (
             401,
             r#"{"error":"Invalid API Key"}"#.to_owned(),
@@ -300,7 +292,7 @@ async fn what_cannot_be_said_is_refused_before_anything_is_sent() {
     }
     assert!(asked.lock().unwrap().is_empty());
     let capability = connector.capability();
-    assert!(!capability.conditional_update && !capability.icons);
+    assert!(!capability.icons);
 }
 
 #[tokio::test]

@@ -43,8 +43,7 @@ fn connector(base_url: &str, secret: &str) -> Arc<dyn Connector> {
 }
 
 async fn update(connector: &Arc<dyn Connector>, id: &str, patch: &UserPatch) -> Result<User, Error> {
-    let if_match = None;
-    let user = connector.update_user(RemoteUpdate { id, patch, if_match }).await?;
+    let user = connector.update_user(RemoteUpdate { id, patch }).await?;
     Ok(user.expect("the vendor answers the user"))
 }
 
@@ -200,7 +199,6 @@ async fn failures_are_classified() {
 async fn what_cannot_be_said_is_refused_before_anything_is_sent() {
     let (recorder, base) = Recorder::serve(200, EXAMPLE).await;
     let connector = connector(&base, "k");
-    assert!(!connector.capability().conditional_update);
     assert!(connector.capability().icons);
     let patch = UserPatch {
         title: Patch::Value("x".to_owned()),
@@ -254,4 +252,34 @@ async fn the_connector_and_the_facade_understand_each_other() {
     assert_eq!(seen["phone"], json!({"number": "660707172"}));
     assert_eq!(seen.get("settings"), None);
     assert_eq!(get_as(&patchbay, &key, &format!("{HAN}/icon")).await.bytes, PNG);
+}
+
+#[tokio::test]
+async fn odd_members_that_are_not_used_do_not_matter() {
+    let odd = json!({
+        "id": "USR-0000-0001", "firstName": "Han", "revision": -1, "accounts": [{ "name": "without an id" }],
+        "currentAccount": "x", "name": {}, "icon": 5, "status": "Archived",
+        "audit": {
+            "created": "x", "updated": { "at": "2026-02-02T10:00:00Z", "by": "[Circular Reference]" },
+            "invitationAcceptedAt": 5,
+        },
+    });
+    let (_, base) = Recorder::serve(200, &odd.to_string()).await;
+    let patch = UserPatch {
+        first_name: Patch::Value("Han".to_owned()),
+        ..UserPatch::default()
+    };
+    let user = update(&connector(&base, "k"), "USR-0000-0001", &patch).await.unwrap();
+    assert_eq!(user.first_name.as_deref(), Some("Han"));
+    assert_eq!(user.updated_at.to_string(), "2026-02-02T10:00:00.000Z");
+    assert_eq!(
+        (user.status, &user.attributes["softwareone:status"]),
+        (None, &json!("Archived"))
+    );
+
+    let (_, base) = Recorder::serve(200, r#"["USR-0000-0001"]"#).await;
+    let error = update(&connector(&base, "k"), "USR-0000-0001", &patch)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Remote(failure) if failure.kind == RemoteKind::Unreadable));
 }

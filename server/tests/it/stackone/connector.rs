@@ -8,7 +8,7 @@ use patchbay::{
     outbound::http::{Client, Target},
 };
 use patchbay_core::{
-    connector::{Connector, RemoteUpdate},
+    connector::{Connector, RemoteKind, RemoteUpdate},
     error::Error,
     icon::Icon,
     id::RoleId,
@@ -61,7 +61,6 @@ async fn update(connector: &dyn Connector, patch: UserPatch) -> Result<(), Error
     let update = RemoteUpdate {
         id: "c28xIQ a/b",
         patch: &patch,
-        if_match: None,
     };
     connector
         .update_user(update)
@@ -179,19 +178,13 @@ async fn what_it_cannot_say_is_never_sent() {
         );
     }
     assert!(calls.taken().is_empty());
-    assert_eq!(
-        connector.capability(),
-        Capability {
-            conditional_update: false,
-            icons: false
-        }
-    );
+    assert_eq!(connector.capability(), Capability { icons: false });
 }
 
 #[tokio::test]
 async fn an_update_that_says_it_failed_is_not_done() {
     for answer in [
-        json!({ "statusCode": 404, "message": "Not Found", "timestamp": "2023-05-30T00:00:00.000Z" }),
+        json!({ "statusCode": 200.5 }),
         json!({ "statusCode": "200", "message": "Record updated successfully.", "timestamp": "x" }),
         json!({ "ok": true }),
         json!([200, "Record updated successfully.", "x"]),
@@ -203,6 +196,42 @@ async fn an_update_that_says_it_failed_is_not_done() {
             matches!(&error, Error::Remote(failure) if failure.outcome_unknown()),
             "{answer}: {error:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn an_updates_own_status_counts() {
+    for status in ["200", "200.0", "2e2"] {
+        let answer = serde_json::from_str(&format!(r#"{{"statusCode": {status}}}"#)).unwrap();
+        let (connector, _) = connector(answer).await;
+        update(&*connector, UserPatch::default()).await.unwrap();
+    }
+    let envelope = json!({ "statusCode": 404, "message": "Not Found", "timestamp": "2023-05-30T00:00:00.000Z" });
+    let (connector, _) = connector(envelope).await;
+    let error = update(&*connector, UserPatch::default()).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Remote(failure) if failure.kind == RemoteKind::NotFound),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_status_without_a_name_is_kept() {
+    let mut kept = Vec::new();
+    for status in [
+        json!({ "value": "archived", "source_value": "A" }),
+        json!({ "value": "unmapped_value", "source_value": "A" }),
+        json!({ "value": "archived" }),
+        json!({ "value": "disabled", "source_value": "INACTIVE" }),
+        json!({ "value": "disabled", "source_value": "Disabled" }),
+        Value::Null,
+    ] {
+        let (connector, _) = connector(json!({ "data": { "id": "1", "status": status } })).await;
+        kept.push(connector.get_user("1").await.unwrap());
+    }
+    assert_eq!(kept[3].status, Some(Status::Disabled));
+    for (at, user) in kept.iter().enumerate() {
+        assert!(!kept[..at].contains(user), "another state is another user: {user:?}");
     }
 }
 

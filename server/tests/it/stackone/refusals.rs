@@ -258,3 +258,16 @@ async fn idempotency_keys_are_bounded() {
         assert!(message.starts_with("Idempotency-Key "), "{message}");
     }
 }
+
+#[tokio::test]
+async fn a_refusal_in_the_directory_is_logged_as_the_directorys() {
+    let patchbay = Patchbay::new().await;
+    let id = patchbay.sample.users[0].id.to_string();
+    let account = patchbay.sample.account.0.clone();
+    let read_only = basic(&patchbay.sample.keys.read_only);
+    let [_, answer] = both(&patchbay, Some(&read_only), Some(&account), &id.to_uppercase()).await;
+    refused(&answer, 403);
+    let events = patchbay.store.audit(patchbay.sample.tenant, 0, 100).await.unwrap();
+    let entry = &events.last().unwrap().entry;
+    assert_eq!((entry.account.as_deref(), &entry.resource), (None, &id));
+}

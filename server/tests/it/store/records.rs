@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use patchbay_core::{
+    audit::Actor,
     changeset::{Changeset, Delta, Tenant},
     credential::{Credential, CredentialHash, Subject},
     error::Error,
@@ -12,7 +13,7 @@ use patchbay_core::{
     organization::{Organization, OrganizationKind},
     patch::Patch,
     policy::{Reach, Statement},
-    remote::{LedgerEntry, LedgerState},
+    remote::{LEDGER_SECONDS, LedgerEntry, LedgerState},
     revision::{Expect, Revision},
     role::Role,
     store::{Key, Store, UserKey},
@@ -33,6 +34,8 @@ for_each_store! {
     holders_come_with_role_and_user,
     credentials_are_unique_and_replaced,
     linked_accounts_keep_their_order,
+    open_writes_are_found_oldest_first,
+    settled_writes_are_forgotten_after_their_time,
     mail_addresses_of_several_users_find_nobody,
 }
 
@@ -97,8 +100,12 @@ fn ledger(state: LedgerState) -> LedgerEntry {
         account: LinkedAccountId("a".to_owned()),
         remote_id: "r".to_owned(),
         request_id: "q".to_owned(),
-        fields: vec!["title".to_owned()],
+        actor: Actor::operator(),
+        dialect: "stackone".to_owned(),
+        said: title("x").said(),
+        idempotency: None,
         state,
+        user: None,
         begun_at: at(0),
     }
 }
@@ -114,6 +121,59 @@ fn credential(tenant: TenantId, n: u32, secret: &str, subject: Subject) -> Crede
         expires_at: None,
         created_at: at(0),
     }
+}
+
+/// A remote write that began at some second.
+fn begun(n: u128, second: i64, state: LedgerState) -> LedgerEntry {
+    LedgerEntry {
+        id: LedgerId(Uuid::from_u128(n)),
+        begun_at: at(second),
+        ..ledger(state)
+    }
+}
+
+async fn open_writes_are_found_oldest_first(store: Arc<dyn Store>) {
+    for (n, second) in [(1, 3), (2, 1), (3, 2)] {
+        let write = begun(n, second, LedgerState::Intent);
+        put(&*store, vec![Delta::PutLedger(Box::new(write))]).await;
+    }
+    put(
+        &*store,
+        vec![Delta::PutLedger(Box::new(begun(4, 0, LedgerState::Done)))],
+    )
+    .await;
+    put(
+        &*store,
+        vec![Delta::PutLedger(Box::new(begun(3, 2, LedgerState::Done)))],
+    )
+    .await;
+    let (first, last) = (begun(2, 1, LedgerState::Intent), begun(1, 3, LedgerState::Intent));
+    assert_eq!(store.open_writes(T, 1).await.unwrap(), std::slice::from_ref(&first));
+    assert_eq!(store.open_writes(T, 9).await.unwrap(), [first, last]);
+    assert_eq!(store.open_writes(OTHER, 9).await.unwrap(), []);
+}
+
+async fn settled_writes_are_forgotten_after_their_time(store: Arc<dyn Store>) {
+    let unknown = LedgerState::Unknown("x".to_owned());
+    for (n, state) in [(1, LedgerState::Done), (2, unknown), (3, LedgerState::Intent)] {
+        put(&*store, vec![Delta::PutLedger(Box::new(begun(n, 0, state)))]).await;
+    }
+    let kept = async |later: i64| {
+        let write = begun(4, later, LedgerState::Done);
+        put(&*store, vec![Delta::PutLedger(Box::new(write))]).await;
+        let mut kept = Vec::new();
+        for n in 1..=4 {
+            let found = store.ledger(T, LedgerId(Uuid::from_u128(n))).await.unwrap();
+            kept.push(found.is_some());
+        }
+        kept
+    };
+    assert_eq!(kept(LEDGER_SECONDS - 1).await, [true; 4]);
+    assert_eq!(
+        kept(LEDGER_SECONDS).await,
+        [false, false, true, true],
+        "what is open stays"
+    );
 }
 
 async fn users_are_found_by_every_key(store: Arc<dyn Store>) {

@@ -78,13 +78,7 @@ fn connector(base_url: &str, secret: &str) -> Arc<dyn Connector> {
 }
 
 async fn update(connector: &Arc<dyn Connector>, id: &str, patch: UserPatch) -> Result<Option<User>, Error> {
-    connector
-        .update_user(RemoteUpdate {
-            id,
-            patch: &patch,
-            if_match: None,
-        })
-        .await
+    connector.update_user(RemoteUpdate { id, patch: &patch }).await
 }
 
 fn described(description: Patch<Map<String, Value>>) -> UserPatch {

@@ -1,5 +1,7 @@
 //! Objects: encoded for callers, decoded from the vendor.
 
+use std::sync::Arc;
+
 use patchbay_core::{
     clock::Timestamp,
     group::Group,
@@ -12,7 +14,7 @@ use patchbay_core::{
     user::{Status, User},
 };
 
-use super::{super::wire, icon_path, id, status};
+use super::{super::wire, ATTRIBUTES, icon_path, id, status};
 
 /// Encodes a user. `sees_all` callers are shown all his accounts; others only the account he works in, and that only if it
 /// is one of `own` (contract notes, section 12, field suppression).
@@ -204,7 +206,8 @@ fn settings(settings: &Settings) -> wire::UserSettings {
     }
 }
 
-/// Decodes a user of the vendor. What the vendor does not tell stays unset; a status that the domain does not have too.
+/// Decodes a user of the vendor. What the vendor does not tell stays unset. A status that the domain does not have, or
+/// not as finely, is kept as the attribute `softwareone:status`.
 pub(in super::super) fn decode(wire: wire::User) -> User {
     let mut user = User::remote(&wire.id);
     let audit = wire.audit.unwrap_or_default();
@@ -217,6 +220,10 @@ pub(in super::super) fn decode(wire: wire::User) -> User {
     user.first_name = wire.first_name;
     user.last_name = wire.last_name;
     user.status = wire.status.as_deref().and_then(decode_status);
+    let told = wire.status.filter(|told| user.status.map(status) != Some(told));
+    if let Some(told) = told {
+        Arc::make_mut(&mut user.attributes).insert(format!("{ATTRIBUTES}status"), told.into());
+    }
     user.phone = wire.phone.map(|phone| Phone {
         prefix: phone.prefix,
         number: phone.number,

@@ -16,10 +16,8 @@ use patchbay_core::{
     provider::{GetUser, Include, UpdateUser, Updated},
     revision::Revision,
     store::UserKey,
-    user::User,
 };
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -171,7 +169,7 @@ fn updated_answer(updated: &Updated) -> Result<Answer, Failure> {
         message: wire::UpdateResult::UPDATED.to_owned(),
         timestamp: updated.at.to_string(),
     };
-    let revision = updated.view.as_ref().map(|view| version(&view.user)).transpose()?;
+    let revision = updated.view.as_ref().map(|view| view.user.revision);
     Answer::new(&result, revision)
 }
 
@@ -226,7 +224,7 @@ async fn get_user(
     };
     let work = async move {
         let view = app.gateway.get_user(&context, Some(&account), &query).await?;
-        let revision = version(&view.user)?;
+        let revision = view.user.revision;
         Ok(Answer {
             json: shown.json(&view)?.into(),
             revision: Some(revision),
@@ -234,18 +232,4 @@ async fn get_user(
         })
     };
     heartbeat.read(work).await
-}
-
-/// The version of a user for his entity tag. A remote system's user has no revision of ours: his is a digest of all that
-/// the vendor tells of him.
-fn version(user: &User) -> Result<Revision, Error> {
-    if user.remote_id.is_none() {
-        return Ok(user.revision);
-    }
-    let told = serde_json::to_vec(user).map_err(Error::internal)?;
-    let digest: [u8; 32] = Sha256::digest(told).into();
-    let (first, _) = digest.split_at(8);
-    Ok(Revision(
-        first.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)),
-    ))
 }

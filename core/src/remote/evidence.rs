@@ -1,0 +1,126 @@
+//! What reading a user back tells about a write whose answer was lost.
+
+use serde_json::Value;
+
+use crate::{
+    audit::FieldChange,
+    error::Error,
+    user::{PASSTHROUGH, User},
+};
+
+/// What a user who was read back says about a delta.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Evidence {
+    /// He has every value that was asked for.
+    Applied,
+    /// He has another value for a member that was asked for.
+    Missing,
+    /// Neither: the vendor does not tell of some member.
+    Silent,
+}
+
+/// Compares what was asked with what the vendor tells.
+///
+/// Only values count. A member that the vendor does not tell and one that is cleared look alike, so a null that was asked
+/// for is never proven done. What was passed through has the vendor's own names and can stand for any member, so nothing
+/// is proven about a delta with it.
+pub(super) fn weigh(said: &[FieldChange], user: &User) -> Result<Evidence, Error> {
+    let passed = |asked: &FieldChange| {
+        let name = asked.field.strip_prefix("attributes.");
+        name.is_some_and(|name| name.starts_with(PASSTHROUGH))
+    };
+    if said.is_empty() || said.iter().any(passed) {
+        return Ok(Evidence::Silent);
+    }
+    let user = serde_json::to_value(user).map_err(Error::internal)?;
+    let mut evidence = Evidence::Applied;
+    for asked in said {
+        match told(&user, &asked.field) {
+            Some(value) if *value == asked.after => {}
+            Some(_) => return Ok(Evidence::Missing),
+            None => evidence = Evidence::Silent,
+        }
+    }
+    Ok(evidence)
+}
+
+/// The value at a domain path, if the vendor tells one.
+fn told<'a>(user: &'a Value, field: &str) -> Option<&'a Value> {
+    let value = match field.strip_prefix("attributes.") {
+        Some(name) => user.get("attributes")?.get(name),
+        None => field.split('.').try_fold(user, |value, name| value.get(name)),
+    };
+    value.filter(|value| !value.is_null())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        patch::Patch,
+        settings::{Phone, PhonePatch},
+        user::{Status, UserPatch},
+    };
+
+    fn weighed(patch: &UserPatch) -> Evidence {
+        let mut user = User::remote("u");
+        user.first_name = Some("Han".to_owned());
+        user.status = Some(Status::Blocked);
+        user.phone = Some(Phone {
+            prefix: Some("+34".to_owned()),
+            number: None,
+        });
+        let kept = [("nerm:type", json!("NeaccessUser")), ("passthrough:badge", json!(7))];
+        user.attributes = Arc::new(kept.map(|(name, value)| (name.to_owned(), value)).into());
+        weigh(&patch.said(), &user).unwrap()
+    }
+
+    fn first_name(name: Patch<&str>) -> UserPatch {
+        UserPatch {
+            first_name: name.map(str::to_owned),
+            ..UserPatch::default()
+        }
+    }
+
+    #[test]
+    fn every_value_that_was_asked_for_must_be_told() {
+        let mut patch = UserPatch {
+            status: Patch::Value(Status::Blocked),
+            phone: Patch::Value(PhonePatch {
+                prefix: Patch::Value("+34".to_owned()),
+                number: Patch::Absent,
+            }),
+            ..first_name(Patch::Value("Han"))
+        };
+        let kind = Patch::Value(json!("NeaccessUser"));
+        patch.attributes.insert("nerm:type".to_owned(), kind);
+        assert_eq!(weighed(&patch), Evidence::Applied);
+        patch.title = Patch::Value("Captain".to_owned());
+        assert_eq!(weighed(&patch), Evidence::Silent, "the title is not told");
+    }
+
+    #[test]
+    fn another_value_shows_that_it_was_not_done() {
+        for patch in [first_name(Patch::Value("Leia")), first_name(Patch::Null)] {
+            assert_eq!(weighed(&patch), Evidence::Missing);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_told_proves_nothing() {
+        let nothing = UserPatch::default();
+        let title = UserPatch {
+            title: Patch::Null,
+            ..UserPatch::default()
+        };
+        let mut passed = first_name(Patch::Value("Leia"));
+        passed.passthrough.insert("badge".to_owned(), json!(7));
+        for patch in [nothing, title, passed] {
+            assert_eq!(weighed(&patch), Evidence::Silent, "{patch:?}");
+        }
+    }
+}

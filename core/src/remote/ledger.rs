@@ -1,0 +1,112 @@
+//! The ledger: what is kept of one remote write.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    audit::{Actor, AuditEntry, FieldChange, Outcome},
+    changeset::{Changeset, Delta, Idempotency, IdempotencyRecord},
+    clock::Timestamp,
+    id::{LedgerId, LinkedAccountId, TenantId},
+    policy::Action,
+    user::User,
+};
+
+/// For how long a settled remote write stays in the ledger at least: 30 days.
+pub const LEDGER_SECONDS: i64 = 30 * 24 * 60 * 60;
+
+/// How far a remote write has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LedgerState {
+    /// About to be sent, or sent and not yet answered.
+    Intent,
+    /// The vendor did it.
+    Done,
+    /// The vendor refused or failed, or nothing was sent; the text says which.
+    Failed(String),
+    /// No readable answer came, and reading back did not show whether it was done.
+    Unknown(String),
+}
+
+/// One write to a remote system, from intent to outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerEntry {
+    /// Identity.
+    pub id: LedgerId,
+    /// The linked account written to.
+    pub account: LinkedAccountId,
+    /// The vendor's id of the user.
+    pub remote_id: String,
+    /// The request that asked for it.
+    pub request_id: String,
+    /// Who asked for it.
+    #[serde(default = "Actor::operator")]
+    pub actor: Actor,
+    /// In which dialect it was asked for.
+    #[serde(default)]
+    pub dialect: String,
+    /// What was asked, while the outcome is open: reading back is compared with it.
+    #[serde(default)]
+    pub said: Vec<FieldChange>,
+    /// The idempotency key under which it was asked.
+    #[serde(default)]
+    pub idempotency: Option<Idempotency>,
+    /// How far it has come.
+    pub state: LedgerState,
+    /// The user as the vendor told of him when it was done; kept for repeats under the idempotency key.
+    #[serde(default)]
+    pub user: Option<Box<User>>,
+    /// When it was recorded.
+    pub begun_at: Timestamp,
+}
+
+impl LedgerEntry {
+    /// The commit that records how the write ended: in the ledger, under its idempotency key, and, if `audited`, in the
+    /// audit log.
+    ///
+    /// Done: a repeat gets this outcome. Failed: the key is free again. Unknown: the key stays taken, nothing is sent twice on
+    /// a guess.
+    pub(crate) fn ended(
+        mut self,
+        tenant: TenantId,
+        now: Timestamp,
+        state: LedgerState,
+        user: Option<&User>,
+        audited: bool,
+    ) -> Changeset {
+        let (outcome, record) = match &state {
+            LedgerState::Done => (Outcome::Done, Some(IdempotencyRecord::Finish)),
+            LedgerState::Failed(why) => (Outcome::Failed(why.clone()), Some(IdempotencyRecord::Forget)),
+            LedgerState::Unknown(why) => (Outcome::Unknown(why.clone()), None),
+            LedgerState::Intent => (Outcome::Unknown(String::new()), None),
+        };
+        let mut changeset = Changeset::new(tenant, now);
+        changeset.audit = audited.then(|| AuditEntry {
+            at: now,
+            actor: self.actor.clone(),
+            action: Action::UpdateUser.as_str().to_owned(),
+            dialect: self.dialect.clone(),
+            request_id: self.request_id.clone(),
+            resource: self.remote_id.clone(),
+            account: Some(self.account.to_string()),
+            changes: if outcome == Outcome::Done {
+                self.said.clone()
+            } else {
+                Vec::new()
+            },
+            outcome,
+            revision: None,
+        });
+        changeset.idempotency = record.and_then(|record| {
+            let asked = self.idempotency.clone()?;
+            Some(Idempotency { record, ..asked })
+        });
+        if !matches!(state, LedgerState::Unknown(_)) {
+            self.said = Vec::new();
+        }
+        self.user = user.filter(|_| self.idempotency.is_some()).cloned().map(Box::new);
+        self.state = state;
+        changeset.deltas.push(Delta::PutLedger(Box::new(self)));
+        changeset
+    }
+}

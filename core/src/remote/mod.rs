@@ -1,0 +1,270 @@
+//! A remote system as a provider: a connector, wrapped in the write ledger.
+//!
+//! A write is recorded before it is sent and after it was answered: intent → call → outcome. A lost answer is an outcome
+//! of its own, *unknown*: it is settled by reading the user back, never by sending the write again.
+//!
+//! A remote user has no revision of ours: his is a digest of all that the vendor tells of him. What a caller requires of it
+//! is compared with a read right before the write; no vendor compares inside the write, so a change that another makes
+//! between the two is not seen.
+
+mod evidence;
+mod ledger;
+mod settle;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use self::evidence::{Evidence, weigh};
+pub use self::ledger::{LEDGER_SECONDS, LedgerEntry, LedgerState};
+pub(crate) use self::settle::unknown;
+use crate::{
+    audit::Actor,
+    changeset::{Changeset, Committed, Delta, Idempotency, IdempotencyRecord},
+    connector::{Connector, RemoteKind, RemoteUpdate},
+    error::Error,
+    host::Host,
+    id::{LedgerId, LinkedAccountId},
+    policy::{Action, Reach},
+    principal::Context,
+    provider::{Capability, GetUser, Provider, UpdateUser, Updated, UserView},
+    revision::{Expect, Revision},
+    store::{Store, UserKey},
+    user::User,
+};
+
+/// The waits between attempts to record an outcome, in milliseconds.
+const PAUSES: [u64; 4] = [20, 100, 500, 2_000];
+
+/// One remote linked account as a provider.
+pub struct Remote {
+    account: LinkedAccountId,
+    connector: Arc<dyn Connector>,
+    store: Arc<dyn Store>,
+    host: Arc<dyn Host>,
+    ledger_id: LedgerId,
+}
+
+impl Remote {
+    /// Wraps a connector. `ledger_id` is the identity of the next write, should there be one without an idempotency key.
+    pub fn new(
+        account: LinkedAccountId,
+        connector: Arc<dyn Connector>,
+        store: Arc<dyn Store>,
+        host: Arc<dyn Host>,
+        ledger_id: LedgerId,
+    ) -> Self {
+        Self {
+            account,
+            connector,
+            store,
+            host,
+            ledger_id,
+        }
+    }
+
+    async fn read(&self, id: &str) -> Result<User, Error> {
+        versioned(self.connector.get_user(id).await?)
+    }
+
+    /// Compares what is required, if anything is, and sends the write.
+    async fn write(&self, entry: &LedgerEntry, update: &UpdateUser) -> Result<Option<User>, Error> {
+        if update.expect != Expect::Any {
+            let now = self.read(&entry.remote_id).await.map_err(undone)?;
+            update.expect.check(Some(now.revision))?;
+        }
+        self.send(entry, update).await
+    }
+
+    /// Sends the write and settles a lost answer by reading back.
+    ///
+    /// Another value than the one asked for shows that nothing was done only where the vendor has answered: else the write
+    /// may still be on its way.
+    async fn send(&self, entry: &LedgerEntry, update: &UpdateUser) -> Result<Option<User>, Error> {
+        let remote = RemoteUpdate {
+            id: &entry.remote_id,
+            patch: &update.patch,
+        };
+        let failure = match self.connector.update_user(remote).await {
+            Ok(user) => return user.map(versioned).transpose(),
+            Err(Error::Remote(failure)) if failure.outcome_unknown() => failure,
+            Err(error) => return Err(error),
+        };
+        let (answered, error) = (failure.kind == RemoteKind::Fault, Error::Remote(failure));
+        if entry.said.is_empty() {
+            return Err(undone(error));
+        }
+        match self.read_back(entry).await {
+            Some((Evidence::Applied, user)) => Ok(Some(user)),
+            Some((Evidence::Missing, _)) if answered => Err(undone(error)),
+            _ => Err(error),
+        }
+    }
+
+    /// The user as he is, and what he says about a write; `None` if he cannot be read.
+    async fn read_back(&self, entry: &LedgerEntry) -> Option<(Evidence, User)> {
+        let user = self.read(&entry.remote_id).await.ok()?;
+        let evidence = weigh(&entry.said, &user).ok()?;
+        Some((evidence, user))
+    }
+
+    async fn begin(&self, context: &Context, entry: &LedgerEntry) -> Result<Committed, Error> {
+        let mut changeset = Changeset::new(context.principal.tenant, context.now);
+        changeset.deltas.push(Delta::PutLedger(Box::new(entry.clone())));
+        changeset.idempotency = entry.idempotency.clone();
+        self.store.commit(changeset).await
+    }
+
+    /// Records the outcome: in the ledger, under the idempotency key, and if it was done in the audit log. Refusals and
+    /// failures get their audit entry from the gateway.
+    async fn finish(&self, context: &Context, entry: LedgerEntry, outcome: &Result<Option<User>, Error>) {
+        let (state, user) = match outcome {
+            Ok(user) => (LedgerState::Done, user.as_ref()),
+            Err(Error::Remote(failure)) if failure.outcome_unknown() => {
+                (LedgerState::Unknown(failure.to_string()), None)
+            }
+            Err(error) => (LedgerState::Failed(error.to_string()), None),
+        };
+        let changeset = entry.ended(context.principal.tenant, context.now, state, user, outcome.is_ok());
+        self.record(changeset).await;
+    }
+
+    /// Commits what a vendor did. Tried again a few times, since it cannot be taken back; if the store refuses for good, the
+    /// write stays an intent, which is settled at the next start. The caller is told what the vendor did all the same.
+    async fn record(&self, changeset: Changeset) {
+        let mut pauses = PAUSES.into_iter();
+        while let Err(error) = self.store.commit(changeset.clone()).await {
+            let Some(pause) = pauses.next() else {
+                let fault = format!("the outcome of a remote write is not recorded: {}", error.for_log());
+                return self.host.report(&fault);
+            };
+            self.host.pause(pause).await;
+        }
+    }
+
+    /// Answers a repeat whose first request has no known outcome: as done, if reading back shows that it was.
+    async fn repeated(&self, context: &Context, id: LedgerId) -> Result<Updated, Error> {
+        let tenant = context.principal.tenant;
+        let first = self.store.ledger(tenant, id).await?;
+        let first = first.filter(|entry| matches!(entry.state, LedgerState::Unknown(_)));
+        let first = first.ok_or(Error::IdempotencyPending)?;
+        let Some((Evidence::Applied, user)) = self.read_back(&first).await else {
+            return Err(Error::IdempotencyPending);
+        };
+        self.record(first.ended(tenant, context.now, LedgerState::Done, Some(&user), true))
+            .await;
+        Ok(Updated {
+            view: Some(UserView::bare(Arc::new(user))),
+            changed: false,
+            at: context.now,
+            replayed: true,
+        })
+    }
+
+    /// The write as it is recorded before it is sent. Under an idempotency key its identity follows from the key, so that a
+    /// repeat finds it.
+    fn entry(&self, context: &Context, remote_id: String, update: &UpdateUser) -> LedgerEntry {
+        let keyed = |asked: &Idempotency| LedgerId(Uuid::new_v5(&context.principal.tenant.0, asked.key.as_bytes()));
+        LedgerEntry {
+            id: update.idempotency.as_ref().map_or(self.ledger_id, keyed),
+            account: self.account.clone(),
+            remote_id,
+            request_id: context.request_id.clone(),
+            actor: Actor::of(context),
+            dialect: context.dialect.to_owned(),
+            said: update.patch.said(),
+            idempotency: update.idempotency.as_ref().map(|asked| Idempotency {
+                record: IdempotencyRecord::Begin,
+                ..asked.clone()
+            }),
+            state: LedgerState::Intent,
+            user: None,
+            begun_at: context.now,
+        }
+    }
+}
+
+#[async_trait]
+impl Provider for Remote {
+    fn capability(&self) -> Capability {
+        self.connector.capability()
+    }
+
+    async fn get_user(&self, context: &Context, query: &GetUser) -> Result<UserView, Error> {
+        check(context, Action::GetUser)?;
+        let user = self.read(&remote_id(&query.key)?).await?;
+        Ok(UserView::bare(Arc::new(user)))
+    }
+
+    async fn update_user(&self, context: &Context, key: &UserKey, update: UpdateUser) -> Result<Updated, Error> {
+        check(context, Action::UpdateUser)?;
+        let id = remote_id(key)?;
+        // The bounds of the domain hold outward too.
+        User::remote(&id).apply(&update.patch)?;
+        let entry = self.entry(context, id, &update);
+        let begun = match self.begin(context, &entry).await {
+            Err(Error::IdempotencyPending) => return self.repeated(context, entry.id).await,
+            begun => begun?,
+        };
+        if begun.replayed {
+            let first = self.store.ledger(context.principal.tenant, entry.id).await?;
+            let user = first.and_then(|entry| entry.user);
+            return Ok(Updated {
+                view: user.map(|user| UserView::bare(Arc::from(user))),
+                changed: false,
+                at: begun.at,
+                replayed: true,
+            });
+        }
+        let outcome = self.write(&entry, &update).await;
+        self.finish(context, entry, &outcome).await;
+        Ok(Updated {
+            view: outcome?.map(|user| UserView::bare(Arc::new(user))),
+            changed: true,
+            at: context.now,
+            replayed: false,
+        })
+    }
+}
+
+/// The user with the digest of all that the vendor tells of him as his revision.
+fn versioned(mut user: User) -> Result<User, Error> {
+    let told = serde_json::to_vec(&user).map_err(Error::internal)?;
+    let digest: [u8; 32] = Sha256::digest(told).into();
+    let number = digest.iter().take(8);
+    user.revision = Revision(number.fold(0, |number, byte| number << 8 | u64::from(*byte)));
+    Ok(user)
+}
+
+/// A failure of which it is known that the vendor did nothing.
+fn undone(error: Error) -> Error {
+    let Error::Remote(mut failure) = error else {
+        return error;
+    };
+    failure.undone = true;
+    Error::Remote(failure)
+}
+
+/// Remote users are known only to their own system, so only a role that reaches the whole tenant may touch them.
+fn check(context: &Context, action: Action) -> Result<(), Error> {
+    let role = &context.principal.role;
+    if role.reach == Reach::Tenant && role.statement.permits(action) {
+        Ok(())
+    } else {
+        Err(Error::Forbidden {
+            reason: format!("your role does not permit {} in linked accounts", action.as_str()),
+        })
+    }
+}
+
+fn remote_id(key: &UserKey) -> Result<String, Error> {
+    match key {
+        UserKey::Opaque(id) => Ok(id.clone()),
+        UserKey::Id(id) => Ok(id.to_string()),
+        UserKey::Serial(_) | UserKey::Email(_) => Err(Error::NotImplemented {
+            operation: "looking a user up by this kind of id".to_owned(),
+        }),
+    }
+}

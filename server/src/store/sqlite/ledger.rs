@@ -1,0 +1,32 @@
+//! The ledger of remote writes.
+
+use patchbay_core::{
+    id::TenantId,
+    remote::{LEDGER_SECONDS, LedgerEntry, LedgerState},
+};
+use rusqlite::Connection;
+
+use super::{fault::Fault, read::key};
+use crate::store::row::encode;
+
+/// How many old entries one write takes away at most: more than it adds.
+const PURGE: u32 = 4;
+
+/// What is open, oldest first: tenant, limit.
+pub(super) const OPEN: &str = "SELECT doc FROM ledger WHERE tenant = ?1 AND open = 1 ORDER BY begun_at LIMIT ?2";
+
+/// Keeps the state of a remote write, and takes away some that were settled long before it began.
+pub(super) fn put(conn: &Connection, tenant: TenantId, entry: &LedgerEntry) -> Result<(), Fault> {
+    const PUT: &str = "INSERT INTO ledger (tenant, id, doc, open, begun_at) VALUES (?1, ?2, ?3, ?4, ?5) \
+        ON CONFLICT (tenant, id) DO UPDATE SET \
+        doc = excluded.doc, open = excluded.open, begun_at = excluded.begun_at";
+    const OLD: &str = "DELETE FROM ledger WHERE rowid IN \
+        (SELECT rowid FROM ledger WHERE tenant = ?1 AND open = 0 AND begun_at <= ?2 LIMIT ?3)";
+    let open = entry.state == LedgerState::Intent;
+    let (tenant, id) = (key(&tenant.0), key(&entry.id.0));
+    conn.prepare_cached(PUT)?
+        .execute((tenant, id, encode(entry)?, open, entry.begun_at.as_millis()))?;
+    let old = entry.begun_at.plus_seconds(-LEDGER_SECONDS).as_millis();
+    conn.prepare_cached(OLD)?.execute((tenant, old, PURGE))?;
+    Ok(())
+}

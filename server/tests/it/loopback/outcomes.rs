@@ -1,0 +1,264 @@
+//! Lost answers: what reading back proves, what it does not, and what is recorded where the store falters.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU16, Ordering},
+    },
+};
+
+use axum::{body::Body, response::Response};
+use patchbay_core::{
+    audit::Outcome,
+    remote::{LedgerEntry, LedgerState},
+};
+use serde_json::{Value, json};
+
+use super::{
+    cases,
+    refusing::Refusing,
+    remote::{self, Call, Calls, Linked},
+};
+use crate::harness::Answer;
+
+/// Answers the write and then is gone before its end.
+const LOST: u16 = 0;
+/// Does the write, and then is gone.
+const DONE_AND_LOST: u16 = 1;
+
+/// A NERM with one user that does writes, or fails as it is told.
+#[derive(Clone, Default)]
+struct Vendor {
+    user: Arc<Mutex<Value>>,
+    status: Arc<AtomicU16>,
+}
+
+impl Vendor {
+    fn answers(&self, status: u16) {
+        self.status.store(status, Ordering::SeqCst);
+    }
+
+    fn answer(&self, call: &Call) -> Response {
+        let status = self.status.load(Ordering::SeqCst);
+        let mut user = self.user.lock().unwrap();
+        if call.method == "PATCH" {
+            if status == 200 || status == DONE_AND_LOST {
+                let said = call.said("/user");
+                user.as_object_mut().unwrap().extend(said.as_object().unwrap().clone());
+            }
+            if status <= DONE_AND_LOST {
+                let parts = [Ok("{\"user\""), Err(std::io::Error::other("gone"))];
+                return Response::new(Body::from_stream(futures_util::stream::iter(parts)));
+            }
+            if status != 200 {
+                let body = Body::from(json!({ "error": "as told" }).to_string());
+                return Response::builder().status(status).body(body).unwrap();
+            }
+        }
+        Response::new(Body::from(json!({ "user": *user }).to_string()))
+    }
+}
+
+/// A Patchbay over a store that falters on demand, linked to such a vendor.
+struct Scene {
+    vendor: Vendor,
+    calls: Calls,
+    store: Arc<Refusing>,
+    linked: Linked,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let vendor = Vendor::default();
+        *vendor.user.lock().unwrap() = json!({ "id": "u", "name": "Old", "email": "e@example.com" });
+        let service = vendor.clone();
+        let (address, calls) = remote::vendor(move |call| {
+            let answer = service.answer(&call);
+            Box::pin(async move { answer })
+        })
+        .await;
+        let store = Refusing::new();
+        let linked = Linked::over(store.clone(), remote::outbound(), remote::http()).await;
+        let base = format!("http://{address}{}", cases::of("nerm").base);
+        let linked = linked.link("nerm", &base, "key", BTreeMap::default()).await;
+        Self {
+            vendor,
+            calls,
+            store,
+            linked,
+        }
+    }
+
+    async fn update(&self, body: Value) -> Answer {
+        self.linked.update("u", &body).await
+    }
+
+    async fn once(&self, body: &Value) -> Answer {
+        self.linked.update_once("u", "key-1", body).await
+    }
+
+    fn writes(&self) -> usize {
+        let calls = self.calls.taken();
+        calls.into_iter().filter(|call| call.method == "PATCH").count()
+    }
+
+    async fn open(&self) -> Vec<LedgerEntry> {
+        let open = self.linked.patchbay.app.gateway.open_writes().await.unwrap();
+        open.into_iter().map(|(_, write)| write).collect()
+    }
+
+    async fn settle(&self) {
+        let patchbay = &self.linked.patchbay;
+        let now = patchbay_core::clock::Clock::now(&*patchbay.clock);
+        for (tenant, write) in patchbay.app.gateway.open_writes().await.unwrap() {
+            patchbay.app.gateway.settle(tenant, write, now).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_fault_is_done_only_if_reading_back_proves_it() {
+    let scene = Scene::new().await;
+    for (vendor, body, status, outcome) in [
+        (500, json!({}), 502, "failed"),
+        (500, json!({ "passthrough": { "title": null } }), 502, "unknown"),
+        (500, json!({ "passthrough": { "name": "Old" } }), 502, "unknown"),
+        (500, json!({ "name": "New" }), 502, "failed"),
+        (503, json!({ "name": "Old", "username": "old" }), 502, "unknown"),
+        (
+            503,
+            json!({ "name": "Old", "primary_email_address": "e@example.com" }),
+            200,
+            "done",
+        ),
+        (LOST, json!({ "passthrough": { "title": null } }), 502, "unknown"),
+        (LOST, json!({}), 502, "failed"),
+        (LOST, json!({ "name": "New" }), 502, "unknown"),
+        (DONE_AND_LOST, json!({ "name": "New" }), 200, "done"),
+        (504, json!({ "name": "Newer" }), 408, "unknown"),
+    ] {
+        scene.vendor.answers(vendor);
+        let answer = scene.update(body.clone()).await;
+        assert_eq!(answer.status.as_u16(), status, "{vendor} {body}");
+        if status != 200 {
+            let errors = answer.json()["provider_errors"].clone();
+            assert_eq!(errors.as_array().map(Vec::len), Some(1), "{vendor} {body}");
+        }
+        let recorded = match scene.linked.last_audit().await.outcome {
+            Outcome::Done => "done",
+            Outcome::Refused(_) => "refused",
+            Outcome::Failed(_) => "failed",
+            Outcome::Unknown(_) => "unknown",
+        };
+        assert_eq!(recorded, outcome, "{vendor} {body}");
+        assert_eq!(scene.writes(), 1, "nothing is sent twice");
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_free_once_it_is_known_that_nothing_was_done() {
+    let scene = Scene::new().await;
+    let change = json!({ "name": "New" });
+    scene.vendor.answers(500);
+    assert_eq!(scene.once(&change).await.status, 502);
+    scene.vendor.answers(200);
+    assert_eq!(scene.once(&change).await.status, 200);
+    assert_eq!(scene.writes(), 2);
+}
+
+#[tokio::test]
+async fn a_repeat_settles_what_was_unknown() {
+    let scene = Scene::new().await;
+    let change = json!({ "name": "New" });
+    scene.vendor.answers(LOST);
+    assert_eq!(scene.once(&change).await.status, 502);
+    assert_eq!(scene.once(&change).await.status, 409, "it is not there yet");
+    scene.vendor.user.lock().unwrap()["name"] = json!("New");
+    let settled = scene.once(&change).await;
+    assert_eq!(settled.status, 200);
+    assert_eq!(scene.linked.last_audit().await.outcome, Outcome::Done);
+    let again = scene.once(&change).await;
+    assert_eq!((again.status, &again.bytes), (settled.status, &settled.bytes));
+    assert_eq!(again.header("etag"), settled.header("etag"));
+    assert_eq!(scene.writes(), 1);
+}
+
+#[tokio::test]
+async fn what_a_vendor_did_is_recorded_at_another_attempt() {
+    let scene = Scene::new().await;
+    scene.vendor.answers(200);
+    scene.store.after(1, 2);
+    assert_eq!(scene.update(json!({ "name": "New" })).await.status, 200);
+    assert_eq!(scene.open().await, []);
+    assert_eq!(scene.linked.last_audit().await.outcome, Outcome::Done);
+}
+
+#[tokio::test]
+async fn what_a_vendor_did_is_told_even_if_it_cannot_be_recorded() {
+    let scene = Scene::new().await;
+    let change = json!({ "name": "New" });
+    scene.vendor.answers(422);
+    scene.store.after(1, 100);
+    assert_eq!(scene.update(change.clone()).await.status, 422, "the vendor's refusal");
+    scene.vendor.answers(200);
+    scene.store.after(1, 100);
+    assert_eq!(scene.once(&change).await.status, 200, "the vendor's success");
+    scene.store.after(0, 1);
+    assert_eq!(scene.update(change.clone()).await.status, 503, "nothing was sent");
+    assert_eq!(scene.writes(), 2);
+    scene.store.after(0, 0);
+    let open = scene.open().await;
+    assert_eq!(open.len(), 2);
+    assert!(open.iter().all(|write| write.state == LedgerState::Intent));
+    assert_eq!(scene.once(&change).await.status, 409, "as far as the store knows");
+    // The next start.
+    scene.settle().await;
+    assert_eq!(scene.open().await, []);
+    let audit = scene.linked.last_audit().await;
+    assert_eq!((audit.outcome, audit.resource.as_str()), (Outcome::Done, "u"));
+    assert_eq!(audit.actor.fingerprint.len(), 4, "who asked for it");
+    assert_eq!(audit.changes[0].after, json!("New"));
+    let repeat = scene.once(&change).await;
+    assert_eq!(repeat.status, 200);
+    assert!(!repeat.header("etag").is_empty());
+    assert_eq!(scene.writes(), 0, "no write is sent to settle one");
+}
+
+#[tokio::test]
+async fn a_start_settles_what_a_crash_left_open() {
+    for (name, audited, repeated) in [
+        (json!("New"), "done", 200),
+        (json!("Old"), "failed", 200),
+        (Value::Null, "unknown", 409),
+    ] {
+        let scene = Scene::new().await;
+        let change = json!({ "name": "New" });
+        scene.vendor.answers(200);
+        scene.store.after(1, 100);
+        scene.once(&change).await;
+        scene.store.after(0, 0);
+        scene.vendor.user.lock().unwrap()["name"] = name;
+        scene.settle().await;
+        assert_eq!(scene.open().await, []);
+        let outcome = scene.linked.last_audit().await.outcome;
+        let told = serde_json::to_value(&outcome).unwrap().to_string();
+        assert!(told.contains(audited), "{told}");
+        assert_eq!(scene.once(&change).await.status.as_u16(), repeated, "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_write_whose_account_is_gone_is_settled_as_unknown() {
+    let scene = Scene::new().await;
+    scene.vendor.answers(200);
+    scene.store.after(1, 100);
+    scene.update(json!({ "name": "New" })).await;
+    scene.store.after(0, 0);
+    let account = patchbay_core::id::LinkedAccountId(scene.linked.account().to_owned());
+    let gone = patchbay_core::changeset::Delta::RemoveLinkedAccount(account);
+    scene.linked.patchbay.keep(gone).await;
+    scene.settle().await;
+    assert_eq!(scene.open().await, []);
+    assert!(matches!(scene.linked.last_audit().await.outcome, Outcome::Unknown(_)));
+}
