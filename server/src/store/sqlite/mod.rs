@@ -32,8 +32,9 @@ use std::{
 
 use async_trait::async_trait;
 use patchbay_core::{
-    audit::AuditEvent,
-    changeset::{Changeset, Committed, Tenant},
+    audit::{AuditEvent, ChainHash},
+    changeset::{Changeset, Committed, Idempotency, Tenant},
+    clock::Timestamp,
     credential::{CredentialHash, Subject},
     error::Error,
     group::Group,
@@ -283,6 +284,14 @@ impl Store for SqliteStore {
 
     async fn audit(&self, tenant: TenantId, after: u64, limit: u32) -> Result<Vec<AuditEvent>, Error> {
         self.readers.audit(tenant, after, limit)
+    }
+
+    async fn audit_head(&self, tenant: TenantId) -> Result<(u64, ChainHash), Error> {
+        self.readers.audit_head(tenant)
+    }
+
+    async fn replay(&self, tenant: TenantId, asked: &Idempotency, now: Timestamp) -> Result<Option<Committed>, Error> {
+        self.readers.replay(tenant, asked, now)
     }
 
     async fn commit(&self, changeset: Changeset) -> Result<Committed, Error> {

@@ -143,8 +143,7 @@ async fn update(
         idempotency: conditions.idempotency(context, &[b"user", document.bytes()]),
         patch,
         expect: conditions.expect,
-        member_of: None,
-        include: INCLUDE,
+        ..super::update()
     };
     let updated = app
         .gateway
