@@ -81,11 +81,10 @@ impl Statement {
         }
     }
 
-    /// True unless the statement takes a user's own profile from him: by denying `update_own_user`, or `update_user`,
-    /// which denies the own profile too. What a statement allows does not matter: the rule needs no permission.
+    /// True unless the statement takes a user's own profile from him, by denying `update_own_user`. What it allows does not
+    /// matter: the rule needs no permission.
     pub fn leaves_own_profile(&self) -> bool {
-        let denied = |action| self.effect == Effect::Deny && !self.permits(action);
-        !denied(Action::UpdateUser) && !denied(Action::UpdateOwnUser)
+        self.effect == Effect::Allow || self.permits(Action::UpdateOwnUser)
     }
 
     /// True if everything that `other` permits is permitted here: nobody may grant more than they hold. The own profile is
