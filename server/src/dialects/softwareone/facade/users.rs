@@ -25,7 +25,7 @@ use super::{
     },
     INCLUDE, RawPath, answer,
     form::UserParts,
-    path, unchanged, user_key,
+    path, user_key,
 };
 use crate::{
     app::App,
@@ -73,7 +73,7 @@ pub(super) async fn get_user(
     };
     let view = app.gateway.get_user(&context, None, &query).await?;
     let revision = view.user.revision;
-    if let Some(response) = unchanged(&headers, revision)? {
+    if let Some(response) = extract::unchanged(&headers, revision)? {
         return Ok(response);
     }
     match query.key {
