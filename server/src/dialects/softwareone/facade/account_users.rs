@@ -19,9 +19,14 @@ use super::{
     },
     INCLUDE, RawPath, answer,
     media::Document,
-    path, serial, unchanged,
+    path, serial,
 };
-use crate::{app::App, authenticate::Caller, extract::Conditions, failure::Failure};
+use crate::{
+    app::App,
+    authenticate::Caller,
+    extract::{self, Conditions},
+    failure::Failure,
+};
 
 /// Whom a path names: the account's and the user's number.
 fn place(raw: RawPath<(String, String)>) -> Result<(Serial, UserKey), Failure> {
@@ -74,7 +79,7 @@ pub(super) async fn get_account_user(
     };
     let view = app.gateway.get_user(&context, None, &query).await?;
     let revision = view.user.revision;
-    if let Some(response) = unchanged(&headers, revision)? {
+    if let Some(response) = extract::unchanged(&headers, revision)? {
         return Ok(response);
     }
     answer(&encode(&view, account)?, &select, revision)

@@ -23,7 +23,7 @@ use super::{
     },
     INCLUDE, RawPath, answer,
     form::UserParts,
-    path, unchanged, update, user_key,
+    path, update, user_key,
 };
 use crate::{
     app::App,
@@ -66,7 +66,7 @@ pub(super) async fn get_user(
     };
     let view = app.gateway.get_user(&context, None, &query).await?;
     let revision = view.user.revision;
-    if let Some(response) = unchanged(&headers, revision)? {
+    if let Some(response) = extract::unchanged(&headers, revision)? {
         return Ok(response);
     }
     match query.key {
