@@ -49,6 +49,8 @@ pub struct HttpSection {
     pub request_timeout_ms: u64,
     /// How long a client may take to send a request's head, and may keep an idle connection. 10 to 3,600,000.
     pub header_timeout_ms: u64,
+    /// How long a client may leave an answer where it is before the connection is cut. 10 to 3,600,000.
+    pub write_timeout_ms: u64,
     /// How long a request that prefers heartbeats may take before the first one, and between them. 10 to 3,600,000.
     pub heartbeat_ms: u64,
     /// The most connections at a time; more wait to be accepted. 1 to 65,536.
@@ -67,6 +69,7 @@ impl Default for HttpSection {
             max_body_bytes: 1024 * 1024,
             request_timeout_ms: 60_000,
             header_timeout_ms: 30_000,
+            write_timeout_ms: 30_000,
             heartbeat_ms: 5_000,
             max_connections: 1_024,
             drain_ms: 10_000,
@@ -281,6 +284,7 @@ impl Config {
         bound("http.max_body_bytes", http.max_body_bytes, 1_024, 64 << 20)?;
         bound("http.request_timeout_ms", http.request_timeout_ms, 1, HOUR)?;
         bound("http.header_timeout_ms", http.header_timeout_ms, 10, HOUR)?;
+        bound("http.write_timeout_ms", http.write_timeout_ms, 10, HOUR)?;
         bound("http.heartbeat_ms", http.heartbeat_ms, 10, HOUR)?;
         bound("http.max_connections", http.max_connections, 1, 65_536)?;
         bound("http.drain_ms", http.drain_ms, 0, HOUR)?;

@@ -154,9 +154,7 @@ pub(super) fn unwrap(body: &[u8]) -> Result<Map<String, Value>, Failure> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(missing());
     }
-    // Every JSON text is a value, so whatever cannot be read as one is told as not JSON, whichever member it broke at.
-    let read = extract::json(body).map_err(|failure| Failure::new(Kind::NotJson, failure.reason))?;
-    let Value::Object(mut body) = read else {
+    let Value::Object(mut body) = extract::json(body)? else {
         return Err(missing());
     };
     match body.remove("user") {

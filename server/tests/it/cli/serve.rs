@@ -117,3 +117,97 @@ fn logs_are_json_on_demand_and_hold_no_personal_data() {
         assert!(!text.contains(needle), "{needle} is in the log");
     }
 }
+
+/// A request to a dialect with more of a body than it takes.
+fn large(method: &str, path: &str, headers: &[(&str, &str)], size: usize) -> Vec<u8> {
+    let mut request = format!("{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {size}\r\n");
+    for (name, value) in headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request.push_str("\r\n");
+    let mut bytes = request.into_bytes();
+    bytes.resize(bytes.len() + size, b'x');
+    bytes
+}
+
+#[test]
+fn a_client_that_writes_all_of_a_large_body_first_reads_the_refusal() {
+    const SIZE: usize = 6 * 1024 * 1024;
+    let (_folder, data, sample) = sample();
+    let server = Running::serve(&data, &[]);
+    let text = |path: &str| sample.pointer(path).and_then(Value::as_str).unwrap().to_owned();
+    let (secret, token) = (text("/trusted_twin/secret"), text("/softwareone/operations_token"));
+    let bearer = format!("Bearer {token}");
+    let twin = format!("/users/{}", text("/users/0/id"));
+    let one = format!("/public/v1/accounts/users/{}", text("/users/0/softwareone_id"));
+    let form = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "multipart/form-data; boundary=cut"),
+    ];
+    for (request, status) in [
+        (large("PATCH", &twin, &[("authorization", &secret)], SIZE), "400"),
+        (large("PUT", &one, &form, SIZE + SIZE / 4), "413"),
+        (large("PATCH", "/api/users/x", &[], SIZE), "401"),
+        (large("PATCH", "/nowhere", &[], SIZE), "404"),
+    ] {
+        let mut stream = server.connect();
+        stream
+            .write_all(&request)
+            .unwrap_or_else(|error| panic!("{status}: {error}"));
+        let head = read_head(&mut stream);
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+    }
+}
+
+#[test]
+fn a_client_that_waits_to_be_asked_for_a_large_body_is_not_asked() {
+    let (_folder, data, sample) = sample();
+    let server = Running::serve(&data, &[]);
+    let secret = sample["trusted_twin"]["secret"].as_str().unwrap();
+    let path = format!("/users/{}", sample["users"][0]["id"].as_str().unwrap());
+    let request = format!(
+        "PATCH {path} HTTP/1.1\r\nhost: x\r\nauthorization: {secret}\r\nexpect: 100-continue\r\ncontent-length: 6000000\r\n\r\n"
+    );
+    let head = exchange(&mut server.connect(), &request);
+    assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
+}
+
+#[test]
+fn a_client_that_does_not_take_its_answers_is_cut() {
+    let (_folder, data, _) = sample();
+    let server = Running::serve(
+        &data,
+        &[
+            ("PATCHBAY_HTTP__WRITE_TIMEOUT_MS", "200"),
+            ("PATCHBAY_HTTP__MAX_CONNECTIONS", "1"),
+        ],
+    );
+    let mut slow = server.connect();
+    slow.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
+    // Answers that are not taken fill every buffer on their way, until the server takes no more requests.
+    while slow.write_all(HEALTH.repeat(1_000).as_bytes()).is_ok() {}
+    // The only slot is free again, though the slow client is still there.
+    let mut next = server.connect();
+    assert!(exchange(&mut next, HEALTH).starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn a_second_signal_ends_the_server_at_once() {
+    let (_folder, data, _) = sample();
+    let environment = [
+        ("PATCHBAY_BENCH__ROUTES", "true"),
+        ("PATCHBAY_HTTP__DRAIN_MS", "3600000"),
+    ];
+    let server = Running::serve(&data, &environment);
+    let mut busy = server.connect();
+    busy.write_all(b"PATCH /bench/echo HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\ntr")
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    server.signal("-INT");
+    // The first signal has been taken once nothing is accepted any more.
+    while TcpStream::connect(&server.address).is_ok() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    server.signal("-INT");
+    assert_eq!(server.ended(), Some(1));
+}
