@@ -31,4 +31,5 @@ fuzz: ## Every decoder, 30 seconds each
 	fuzz/run
 
 deny: ## Licences, duplicate and banned crates
+	@cargo deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing. Run: cargo install --locked cargo-deny" >&2; exit 1; }
 	cargo deny check bans licenses sources

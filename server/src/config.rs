@@ -17,7 +17,7 @@ use figment::{
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::{app::HttpConfig, outbound::http::OutboundConfig, store::sqlite::Options};
+use crate::{app::HttpConfig, outbound::http::OutboundConfig, seal, store::sqlite::Options};
 
 const PREFIX: &str = "PATCHBAY_";
 
@@ -225,6 +225,7 @@ impl Config {
             syntax(path, &text)?;
             figment = figment.merge(Toml::string(&text));
         }
+        underscores(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
         // Names without a section are not settings: other programs and this one's tests use them.
         let environment = Env::prefixed(PREFIX)
             .filter(|name| name.as_str().contains("__"))
@@ -296,10 +297,31 @@ impl Config {
         bound("store.reader_cache_kib", store.reader_cache_kib.into(), 64, 1 << 20)?;
         bound("store.writer_cache_kib", store.writer_cache_kib.into(), 64, 16 << 20)?;
         bound("store.cached_users", store.cached_users, 0, 100_000_000)?;
+        if let Some(key) = &self.seal.key {
+            seal::check(key.inner()).map_err(|error| error.to_string())?;
+        }
         tracing_subscriber::EnvFilter::try_new(&self.log.level)
             .map_err(|_| "log.level must be error, warn, info, debug or trace, or a filter of those".to_owned())?;
         Ok(())
     }
+}
+
+/// Fails at a name of the environment that is a setting but for the second underscore after the section.
+fn underscores(names: impl Iterator<Item = String>) -> Result<(), String> {
+    let sections = toml::Table::try_from(Config::default()).map_err(|error| error.to_string())?;
+    for name in names {
+        let section = name.strip_prefix(PREFIX).and_then(|rest| rest.split_once('_'));
+        let Some((section, key)) = section.filter(|(_, key)| !key.starts_with('_')) else {
+            continue;
+        };
+        if sections.contains_key(&section.to_lowercase()) {
+            return Err(format!(
+                "the environment sets {name}, which does not exist; settings have two underscores after the section: \
+                 {PREFIX}{section}__{key}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn bound(name: &str, value: u64, least: u64, most: u64) -> Result<(), String> {

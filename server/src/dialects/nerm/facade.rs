@@ -46,6 +46,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     summary = "Find user by id",
     params(
         ("id" = uuid::Uuid, Path, description = "ID of the object to retrieve or update"),
+        ("If-Match" = Option<String>, Header, description = "Answer 412 unless the user is at this revision"),
         ("If-None-Match" = Option<String>, Header, description = "Answer 304 if the user is still at this revision"),
     ),
     responses(
@@ -55,6 +56,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         (status = 401, description = "No valid key", body = ErrorResponse),
         (status = 403, description = "Not permitted", body = ErrorResponse),
         (status = 404, description = "No such user", body = ErrorResponse),
+        (status = 412, description = "The user is not at the revision that the request requires", body = ErrorResponse),
         (status = 500, description = "Unhandled fault", body = ErrorResponse),
     ),
     security(("bearer" = []))
@@ -101,6 +103,7 @@ async fn get_user(
         (status = 409, description = "The first request with this idempotency key has not ended", body = ErrorResponse),
         (status = 412, description = "The user is not at the revision that the request requires", body = ErrorResponse),
         (status = 413, description = "The body is too large", body = ErrorResponse),
+        (status = 415, description = "The body is encoded", body = ErrorResponse),
         (status = 422, description = "The idempotency key was used with another request", body = ErrorResponse),
         (status = 500, description = "Unhandled fault", body = ErrorResponse),
         (status = 503, description = "Too much work is waiting", body = ErrorResponse),
