@@ -131,7 +131,7 @@ pub(super) fn told_to_stop() -> Result<impl Future<Output = ()> + Send + 'static
             told().await;
             tokio::spawn(async move {
                 told().await;
-                at_once()
+                at_once();
             });
         })
     }
@@ -142,7 +142,7 @@ pub(super) fn told_to_stop() -> Result<impl Future<Output = ()> + Send + 'static
             interrupt.recv().await;
             tokio::spawn(async move {
                 interrupt.recv().await;
-                at_once()
+                at_once();
             });
         })
     }

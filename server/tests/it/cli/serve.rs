@@ -172,12 +172,12 @@ fn logs_are_json_on_demand_and_hold_no_personal_data() {
 
 /// A request to a dialect with more of a body than it takes.
 fn large(method: &str, path: &str, headers: &[(&str, &str)], size: usize) -> Vec<u8> {
-    let mut request = format!("{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {size}\r\n");
-    for (name, value) in headers {
-        request.push_str(&format!("{name}: {value}\r\n"));
-    }
-    request.push_str("\r\n");
-    let mut bytes = request.into_bytes();
+    let headers: String = headers
+        .iter()
+        .flat_map(|(name, value)| [name, ": ", value, "\r\n"])
+        .collect();
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\n{headers}content-length: {size}\r\n\r\n");
+    let mut bytes = head.into_bytes();
     bytes.resize(bytes.len() + size, b'x');
     bytes
 }
