@@ -76,7 +76,8 @@ fn principal(subject: Subject, statement: Statement, reach: Reach) -> Principal 
             subject,
             expires_at: None,
             created_at: at,
-        },
+        }
+        .into(),
         name: String::new(),
         role: Role {
             id: RoleId(Uuid::from_u128(102)),
@@ -86,7 +87,8 @@ fn principal(subject: Subject, statement: Statement, reach: Reach) -> Principal 
             reach,
             created_at: at,
             updated_at: at,
-        },
+        }
+        .into(),
         organizations: vec![OURS],
     }
 }

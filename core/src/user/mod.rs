@@ -7,7 +7,7 @@ mod apply;
 mod limits;
 mod said;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -57,6 +57,8 @@ impl Status {
 }
 
 /// A user as Patchbay knows him, of the embedded directory or of a remote system.
+///
+/// What is large and seldom changes is shared between his revisions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     /// Identity. For a user of a remote system it is derived from `remote_id`.
@@ -97,7 +99,7 @@ pub struct User {
     pub phone: Option<Phone>,
     /// Locale settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub settings: Option<Settings>,
+    pub settings: Option<Arc<Settings>>,
     /// His picture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub icon: Option<IconRef>,
@@ -109,10 +111,10 @@ pub struct User {
     pub role: Option<RoleId>,
     /// A map of attributes of any JSON value. Unset, empty and filled are three states.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<Map<String, Value>>,
+    pub description: Option<Arc<Map<String, Value>>>,
     /// What only one dialect knows, keyed `dialect:name`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub attributes: BTreeMap<String, Value>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub attributes: Arc<BTreeMap<String, Value>>,
     /// His places in organizations.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub memberships: Vec<Membership>,
@@ -120,6 +122,10 @@ pub struct User {
     pub created_at: Timestamp,
     /// When he was last changed.
     pub updated_at: Timestamp,
+}
+
+fn is_empty(attributes: &BTreeMap<String, Value>) -> bool {
+    attributes.is_empty()
 }
 
 impl User {
@@ -144,7 +150,7 @@ impl User {
             last_login_at: None,
             role: None,
             description: None,
-            attributes: BTreeMap::new(),
+            attributes: Arc::default(),
             memberships: Vec::new(),
             created_at: at,
             updated_at: at,

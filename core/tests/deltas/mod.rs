@@ -281,9 +281,9 @@ pub(crate) fn users() -> impl Strategy<Value = User> {
             role,
             icon: icon.map(|icon| icon.reference()),
             phone,
-            settings,
-            description,
-            attributes,
+            settings: settings.map(Into::into),
+            description: description.map(Into::into),
+            attributes: attributes.into(),
             last_login_at,
             memberships: ORGANIZATIONS.map(membership).to_vec(),
             ..User::new(UserId(Uuid::from_u128(id)), Serial(7), created_at)
