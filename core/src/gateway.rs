@@ -127,7 +127,7 @@ impl Gateway {
         let account = account.ok_or(Error::NotFound { what: "linked account" })?;
         if account.status != AccountStatus::Active {
             return Err(Error::AccountOff {
-                id: account.id,
+                id: account.id.clone(),
                 status: account.status,
             });
         }

@@ -15,8 +15,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::{
-    audit::AuditEvent,
-    changeset::{Changeset, Committed, Tenant},
+    audit::{AuditEvent, ChainHash},
+    changeset::{Changeset, Committed, Idempotency, Tenant},
+    clock::Timestamp,
     credential::{Credential, CredentialHash},
     error::Error,
     group::Group,
@@ -55,9 +56,9 @@ pub enum Key<I> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// The credential.
-    pub credential: Credential,
+    pub credential: Arc<Credential>,
     /// Its role: the service's or the user's; `None` if the user has none.
-    pub role: Option<Role>,
+    pub role: Option<Arc<Role>>,
     /// The user it stands for, if it stands for one that exists.
     pub user: Option<Arc<User>>,
 }
@@ -78,7 +79,7 @@ pub trait Store: Send + Sync {
     async fn icon(&self, tenant: TenantId, user: UserId) -> Result<Option<Icon>, Error>;
 
     /// One role.
-    async fn role(&self, tenant: TenantId, id: RoleId) -> Result<Option<Role>, Error>;
+    async fn role(&self, tenant: TenantId, id: RoleId) -> Result<Option<Arc<Role>>, Error>;
 
     /// One organization.
     async fn organization(&self, tenant: TenantId, key: Key<OrganizationId>) -> Result<Option<Organization>, Error>;
@@ -87,7 +88,8 @@ pub trait Store: Send + Sync {
     async fn group(&self, tenant: TenantId, key: Key<GroupId>) -> Result<Option<Group>, Error>;
 
     /// One linked account.
-    async fn linked_account(&self, tenant: TenantId, id: &LinkedAccountId) -> Result<Option<LinkedAccount>, Error>;
+    async fn linked_account(&self, tenant: TenantId, id: &LinkedAccountId)
+    -> Result<Option<Arc<LinkedAccount>>, Error>;
 
     /// All linked accounts of a tenant, in order of their making.
     async fn linked_accounts(&self, tenant: TenantId) -> Result<Vec<LinkedAccount>, Error>;
@@ -100,6 +102,15 @@ pub trait Store: Send + Sync {
 
     /// At most `limit` events of the audit log after a position, in order.
     async fn audit(&self, tenant: TenantId, after: u64, limit: u32) -> Result<Vec<AuditEvent>, Error>;
+
+    /// Where a tenant's audit chain ends, as each commit records it beside the log: the last position and its hash. Position 0
+    /// and the all-zero hash if it has not begun.
+    async fn audit_head(&self, tenant: TenantId) -> Result<(u64, ChainHash), Error>;
+
+    /// The outcome that a commit with this idempotency record at `now` would replay; `None` if it would do its work.
+    ///
+    /// Fails as such a commit does: with [`Error::IdempotencyMismatch`] or [`Error::IdempotencyPending`].
+    async fn replay(&self, tenant: TenantId, asked: &Idempotency, now: Timestamp) -> Result<Option<Committed>, Error>;
 
     /// Writes all of a changeset or nothing of it; durable when it answers.
     async fn commit(&self, changeset: Changeset) -> Result<Committed, Error>;

@@ -55,9 +55,9 @@ fn entry(resource: &UserId) -> AuditEntry {
     AuditEntry {
         at: Timestamp::default(),
         actor: Actor::operator(),
-        action: "update_user".to_owned(),
-        dialect: "bench".to_owned(),
-        request_id: "00000000-0000-0000-0000-000000000000".to_owned(),
+        action: "update_user".into(),
+        dialect: "bench".into(),
+        request_id: "00000000-0000-0000-0000-000000000000".into(),
         resource: resource.to_string(),
         account: None,
         outcome: Outcome::Done,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::{extract::FromRequestParts, http::request::Parts};
 use patchbay_core::{
     clock::Timestamp,
-    credential::{CredentialHash, Subject},
+    credential::{Credential, CredentialHash, Subject},
     error::Error,
     id::RoleId,
     policy::{Reach, Statement},
@@ -72,7 +72,7 @@ fn principal(holder: Holder) -> Result<Principal, Failure> {
         }
         (Subject::User(_), _) => return Err(refused()),
     };
-    let role = role.unwrap_or_else(|| no_role(&credential));
+    let role = role.unwrap_or_else(|| Arc::new(no_role(&credential)));
     Ok(Principal {
         tenant: credential.tenant,
         credential,
@@ -83,7 +83,7 @@ fn principal(holder: Holder) -> Result<Principal, Failure> {
 }
 
 /// What holds for a user without a role: nothing is permitted.
-fn no_role(credential: &patchbay_core::credential::Credential) -> Role {
+fn no_role(credential: &Credential) -> Role {
     Role {
         id: RoleId(Uuid::nil()),
         tenant: credential.tenant,
@@ -114,8 +114,7 @@ impl FromRequestParts<App> for Caller {
         let request_id = parts
             .extensions
             .get::<RequestId>()
-            .map(|id| id.0.to_string())
-            .unwrap_or_default();
+            .map_or_else(Arc::default, |id| id.0.clone());
         Ok(Self(Context {
             principal: Arc::new(principal),
             request_id,

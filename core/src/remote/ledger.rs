@@ -1,5 +1,7 @@
 //! The ledger: what is kept of one remote write.
 
+use std::{borrow::Cow, sync::Arc};
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -38,13 +40,13 @@ pub struct LedgerEntry {
     /// The vendor's id of the user.
     pub remote_id: String,
     /// The request that asked for it.
-    pub request_id: String,
+    pub request_id: Arc<str>,
     /// Who asked for it.
     #[serde(default = "Actor::operator")]
     pub actor: Actor,
     /// In which dialect it was asked for.
     #[serde(default)]
-    pub dialect: String,
+    pub dialect: Cow<'static, str>,
     /// What was asked, while the outcome is open: reading back is compared with it.
     #[serde(default)]
     pub said: Vec<FieldChange>,
@@ -84,7 +86,7 @@ impl LedgerEntry {
         changeset.audit = audited.then(|| AuditEntry {
             at: now,
             actor: self.actor.clone(),
-            action: Action::UpdateUser.as_str().to_owned(),
+            action: Action::UpdateUser.as_str().into(),
             dialect: self.dialect.clone(),
             request_id: self.request_id.clone(),
             resource: self.remote_id.clone(),

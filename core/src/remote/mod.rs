@@ -173,7 +173,7 @@ impl Remote {
             remote_id,
             request_id: context.request_id.clone(),
             actor: Actor::of(context),
-            dialect: context.dialect.to_owned(),
+            dialect: context.dialect.into(),
             said: update.patch.said(),
             idempotency: update.idempotency.as_ref().map(|asked| Idempotency {
                 record: IdempotencyRecord::Begin,

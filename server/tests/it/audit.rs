@@ -66,9 +66,9 @@ fn update(sample: &Sample, id: UserId, patch: UserPatch, at: Timestamp) -> Chang
             user: Some(sample.users[1].id.to_string()),
             fingerprint: "wxyz".to_owned(),
         },
-        action: "update_user".to_owned(),
-        dialect: "nerm".to_owned(),
-        request_id: "r1".to_owned(),
+        action: "update_user".into(),
+        dialect: "nerm".into(),
+        request_id: "r1".into(),
         resource: id.to_string(),
         account: None,
         outcome: Outcome::Done,
@@ -123,9 +123,24 @@ async fn it_can_be_confined_to_one_user() {
                 .all(|event| event["resource"] == json!(sample.users[0].id))
         );
     }
-    assert!(events(folder.path(), &["--user", "nobody"]).is_empty());
-    let complaint = run(folder.path(), &["audit", "--data", "DATA", "--user", "no@body.example"]).refused();
-    assert!(complaint.contains("no@body.example"), "{complaint}");
+    // A user of whom the log tells nothing is known all the same.
+    let quiet = sample.users.last().unwrap().id.to_string();
+    assert!(events(folder.path(), &["--user", &quiet]).is_empty());
+    for nobody in ["nobody", "no@body.example", "USR-0000-0001"] {
+        for json in [&[][..], &["--json"]] {
+            let asked = [&["audit", "--data", "DATA", "--user", nobody][..], json].concat();
+            let complaint = run(folder.path(), &asked).refused();
+            assert!(complaint.contains(nobody) && complaint.contains("UUID"), "{complaint}");
+        }
+    }
+    for option in [&["--user", "nobody"][..], &["--json"]] {
+        let ran = run(
+            folder.path(),
+            &[&["audit", "--data", "DATA", "--verify"][..], option].concat(),
+        );
+        assert_eq!(ran.code, Some(2), "{}", ran.err);
+        assert!(ran.err.contains("cannot be used with"), "{}", ran.err);
+    }
 }
 
 #[tokio::test]
@@ -148,6 +163,11 @@ async fn every_kind_of_tampering_is_found_and_placed() {
         ("UPDATE audit SET hash = zeroblob(32) WHERE position = 1", 1),
         ("DELETE FROM audit WHERE position = 2", 2),
         ("DELETE FROM audit WHERE position = 1", 1),
+        ("DELETE FROM audit WHERE position = 3", 3),
+        ("UPDATE audit_head SET position = 2", 3),
+        ("UPDATE audit_head SET position = 4", 4),
+        ("UPDATE audit_head SET hash = zeroblob(32)", 3),
+        ("DELETE FROM audit_head", 1),
         ("UPDATE audit SET position = 9 WHERE position = 2", 2),
     ] {
         let (folder, _) = changed().await;

@@ -10,8 +10,8 @@ use patchbay::{
     pipeline, telemetry,
 };
 use patchbay_core::{
-    audit::AuditEvent,
-    changeset::{Changeset, Committed, Tenant},
+    audit::{AuditEvent, ChainHash},
+    changeset::{Changeset, Committed, Idempotency, Tenant},
     clock::{FixedClock, Timestamp},
     credential::CredentialHash,
     error::Error,
@@ -272,7 +272,7 @@ impl Store for Broken {
     async fn icon(&self, _: TenantId, _: UserId) -> Result<Option<Icon>, Error> {
         gone()
     }
-    async fn role(&self, _: TenantId, _: RoleId) -> Result<Option<Role>, Error> {
+    async fn role(&self, _: TenantId, _: RoleId) -> Result<Option<Arc<Role>>, Error> {
         gone()
     }
     async fn organization(&self, _: TenantId, _: Key<OrganizationId>) -> Result<Option<Organization>, Error> {
@@ -281,7 +281,7 @@ impl Store for Broken {
     async fn group(&self, _: TenantId, _: Key<GroupId>) -> Result<Option<Group>, Error> {
         gone()
     }
-    async fn linked_account(&self, _: TenantId, _: &LinkedAccountId) -> Result<Option<LinkedAccount>, Error> {
+    async fn linked_account(&self, _: TenantId, _: &LinkedAccountId) -> Result<Option<Arc<LinkedAccount>>, Error> {
         gone()
     }
     async fn linked_accounts(&self, _: TenantId) -> Result<Vec<LinkedAccount>, Error> {
@@ -294,6 +294,12 @@ impl Store for Broken {
         gone()
     }
     async fn audit(&self, _: TenantId, _: u64, _: u32) -> Result<Vec<AuditEvent>, Error> {
+        gone()
+    }
+    async fn audit_head(&self, _: TenantId) -> Result<(u64, ChainHash), Error> {
+        gone()
+    }
+    async fn replay(&self, _: TenantId, _: &Idempotency, _: Timestamp) -> Result<Option<Committed>, Error> {
         gone()
     }
     async fn commit(&self, _: Changeset) -> Result<Committed, Error> {

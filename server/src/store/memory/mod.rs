@@ -98,7 +98,11 @@ impl Store for MemoryStore {
             }
         };
         let role = role.and_then(|role| data.roles.get(&role).cloned());
-        Ok(Some(Holder { credential, role, user }))
+        Ok(Some(Holder {
+            credential: credential.into(),
+            role: role.map(Arc::new),
+            user,
+        }))
     }
 
     async fn tenants(&self) -> Result<Vec<Tenant>, Error> {
@@ -122,8 +126,8 @@ impl Store for MemoryStore {
         Ok(self.read(tenant, |data| data.icons.get(&user).cloned()))
     }
 
-    async fn role(&self, tenant: TenantId, id: RoleId) -> Result<Option<Role>, Error> {
-        Ok(self.read(tenant, |data| data.roles.get(&id).cloned()))
+    async fn role(&self, tenant: TenantId, id: RoleId) -> Result<Option<Arc<Role>>, Error> {
+        Ok(self.read(tenant, |data| data.roles.get(&id).cloned().map(Arc::new)))
     }
 
     async fn organization(&self, tenant: TenantId, key: Key<OrganizationId>) -> Result<Option<Organization>, Error> {
@@ -144,9 +148,14 @@ impl Store for MemoryStore {
         }))
     }
 
-    async fn linked_account(&self, tenant: TenantId, id: &LinkedAccountId) -> Result<Option<LinkedAccount>, Error> {
+    async fn linked_account(
+        &self,
+        tenant: TenantId,
+        id: &LinkedAccountId,
+    ) -> Result<Option<Arc<LinkedAccount>>, Error> {
         Ok(self.read(tenant, |data| {
-            data.accounts.iter().find(|account| account.id == *id).cloned()
+            let account = data.accounts.iter().find(|account| account.id == *id);
+            account.cloned().map(Arc::new)
         }))
     }
 
@@ -179,6 +188,14 @@ impl Store for MemoryStore {
         }))
     }
 
+    async fn audit_head(&self, tenant: TenantId) -> Result<(u64, ChainHash), Error> {
+        Ok(self.read(tenant, Data::head))
+    }
+
+    async fn replay(&self, tenant: TenantId, asked: &Idempotency, now: Timestamp) -> Result<Option<Committed>, Error> {
+        self.read(tenant, |data| data.recall(asked, now))
+    }
+
     async fn commit(&self, changeset: Changeset) -> Result<Committed, Error> {
         confine::check(&changeset)?;
         let mut state = self.state();
@@ -201,9 +218,12 @@ impl State {
             deltas,
             audit,
             idempotency,
+            unique_email,
             seen: _,
         } = changeset;
-        if let Some(outcome) = self.data.entry(tenant).or_default().recall(idempotency.as_ref(), at)? {
+        if let Some(asked) = &idempotency
+            && let Some(outcome) = self.data.entry(tenant).or_default().recall(asked, at)?
+        {
             return Ok(outcome);
         }
         let mut committed = Committed {
@@ -214,7 +234,11 @@ impl State {
         };
         let mut changes = Vec::new();
         for delta in deltas {
+            let before = self.data.entry(tenant).or_default().users.clone();
             self.write(tenant, at, delta, &mut committed, &mut changes)?;
+            if unique_email {
+                self.data.entry(tenant).or_default().check_emails(&before)?;
+            }
         }
         let data = self.data.entry(tenant).or_default();
         if let Some(entry) = audit.filter(|_| committed.changed) {
@@ -314,10 +338,7 @@ impl Data {
         entry.changes.extend(changes);
         entry.revision = entry.revision.or(user.map(|user| user.revision));
         let bytes = entry.encode()?;
-        let (position, before) = self
-            .audit
-            .last()
-            .map_or((0, ChainHash::default()), |last| (last.position, last.hash));
+        let (position, before) = self.head();
         let hash = before.follow(position + 1, audit::digest(&bytes));
         self.audit.push(AuditEvent {
             position: position + 1,
@@ -328,12 +349,31 @@ impl Data {
         Ok(())
     }
 
+    /// Where the log ends.
+    fn head(&self) -> (u64, ChainHash) {
+        self.audit
+            .last()
+            .map_or((0, ChainHash::default()), |last| (last.position, last.hash))
+    }
+
+    /// Refuses a user with a new mail address that another one has.
+    fn check_emails(&self, before: &BTreeMap<UserId, Arc<User>>) -> Result<(), Error> {
+        let had = |user: &User| before.get(&user.id).and_then(|user| user.email_key());
+        let anew = |user: &&Arc<User>| user.email_key().is_some() && user.email_key() != had(user);
+        let shared = |user: &Arc<User>| {
+            let mut others = self.users.values().filter(|other| other.id != user.id);
+            others.any(|other| other.email_key() == user.email_key())
+        };
+        if self.users.values().filter(anew).any(shared) {
+            return Err(Error::Taken { field: "email" });
+        }
+        Ok(())
+    }
+
     /// The stored outcome of the request with this idempotency key, if there is one to replay.
-    fn recall(&mut self, idempotency: Option<&Idempotency>, at: Timestamp) -> Result<Option<Committed>, Error> {
-        self.idempotency
-            .retain(|_, kept| kept.at.plus_seconds(IDEMPOTENCY_SECONDS) > at);
-        let Some(asked) = idempotency else { return Ok(None) };
-        let Some(kept) = self.idempotency.get(&asked.key) else {
+    fn recall(&self, asked: &Idempotency, at: Timestamp) -> Result<Option<Committed>, Error> {
+        let in_time = |kept: &&Remembered| kept.at.plus_seconds(IDEMPOTENCY_SECONDS) > at;
+        let Some(kept) = self.idempotency.get(&asked.key).filter(in_time) else {
             return Ok(None);
         };
         if kept.fingerprint != asked.fingerprint {
@@ -352,6 +392,8 @@ impl Data {
     }
 
     fn remember(&mut self, idempotency: Option<Idempotency>, committed: &Committed) {
+        self.idempotency
+            .retain(|_, kept| kept.at.plus_seconds(IDEMPOTENCY_SECONDS) > committed.at);
         let Some(Idempotency {
             key,
             fingerprint,

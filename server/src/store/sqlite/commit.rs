@@ -30,7 +30,9 @@ pub(super) fn write(
     changeset: &Changeset,
     prepared: Option<&Prepared>,
 ) -> Result<Committed, Fault> {
-    if let Some(outcome) = remember::recall(conn, changeset)? {
+    if let Some(asked) = &changeset.idempotency
+        && let Some(outcome) = remember::recall(conn, changeset.tenant, asked, changeset.at)?
+    {
         return Ok(outcome);
     }
     if let Some(prepared) = prepared
@@ -44,9 +46,9 @@ pub(super) fn write(
         outcome.apply(conn, changeset, delta)?;
     }
     let Outcome { committed, changes } = outcome;
-    if committed.changed
-        && let Some(entry) = Entry::new(changeset, changes, committed.user.as_deref())?
-    {
+    if let Some(entry) = changeset.audit.as_ref().filter(|_| committed.changed) {
+        let revision = committed.user.as_ref().map(|user| user.revision);
+        let entry = Entry::new(&mut entry.clone(), changes, revision)?;
         heads.append(conn, changeset.tenant, &entry)?;
     }
     remember::remember(conn, changeset, &committed, None)?;
@@ -70,6 +72,9 @@ fn swap(
     } = prepared;
     if !users::write(conn, changeset.tenant, *from, user, document, *rekeyed)? {
         return Ok(None);
+    }
+    if changeset.unique_email {
+        users::check_email(conn, changeset.tenant, changeset.seen.as_deref(), user)?;
     }
     if let ([Delta::UpdateUser { patch, .. }], true) = (changeset.deltas.as_slice(), *icon) {
         users::put_icon(conn, changeset.tenant, user.id, patch.icon.value())?;
@@ -108,14 +113,20 @@ impl Outcome {
         let (tenant, at) = (changeset.tenant, changeset.at);
         let changed = match delta {
             Delta::UpdateUser { id, expect, patch } => {
-                let (user, fields) = users::update(conn, tenant, *id, expect, patch, at)?;
-                let differs = !fields.is_empty();
-                self.changes.extend(fields);
-                self.committed.user = Some(user);
+                let (before, update) = users::update(conn, tenant, *id, expect, patch, at)?;
+                if changeset.unique_email {
+                    users::check_email(conn, tenant, Some(&before), &update.user)?;
+                }
+                let differs = !update.changes.is_empty();
+                self.changes.extend(update.changes);
+                self.committed.user = Some(Arc::new(update.user));
                 differs
             }
             Delta::CreateUser(user) => {
                 users::create(conn, tenant, user)?;
+                if changeset.unique_email {
+                    users::check_email(conn, tenant, None, user)?;
+                }
                 self.committed.user = Some(Arc::new(User::clone(user)));
                 true
             }

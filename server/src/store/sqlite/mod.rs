@@ -18,6 +18,7 @@ mod prepare;
 mod read;
 mod remember;
 mod users;
+mod weight;
 mod writer;
 
 use std::{
@@ -33,8 +34,9 @@ use std::{
 
 use async_trait::async_trait;
 use patchbay_core::{
-    audit::AuditEvent,
-    changeset::{Changeset, Committed, Tenant},
+    audit::{AuditEvent, ChainHash},
+    changeset::{Changeset, Committed, Idempotency, Tenant},
+    clock::Timestamp,
     credential::{CredentialHash, Subject},
     error::Error,
     group::Group,
@@ -75,8 +77,9 @@ pub struct Options {
     /// The page cache of the writer, in KiB. 8 MiB: the database walks through all of it after every transaction that has
     /// split a page, which costs more than the pages that a larger cache would save from being read again.
     pub writer_cache_kib: u32,
-    /// How many users, of those lately read or written, are kept in memory: about 2 KiB each, taken as they come. 0: only
-    /// one process at a time may keep any, and it sees at once what other processes write.
+    /// How many users, of those lately read or written, are kept in memory: about 2 KiB each, taken as they come, and fewer
+    /// where they are so large that together they would take more than 4 KiB each. 0: only one process at a time may keep
+    /// any, and it sees at once what other processes write.
     pub cached_users: usize,
     /// How often the log is copied into the database. 1 s.
     pub checkpoint_every: Duration,
@@ -161,10 +164,9 @@ impl SqliteStore {
         self.cache.user((tenant, id), || self.readers.user_by_id(tenant, id))
     }
 
-    fn role_by_id(&self, tenant: TenantId, id: RoleId) -> Result<Option<Role>, Error> {
+    fn role_by_id(&self, tenant: TenantId, id: RoleId) -> Result<Option<Arc<Role>>, Error> {
         const SQL: &str = "SELECT doc FROM roles WHERE tenant = ?1 AND id = ?2";
-        let role = self.cache.role(tenant, id, || self.readers.by_id(SQL, tenant, id.0))?;
-        Ok(role.map(Arc::unwrap_or_clone))
+        self.cache.role(tenant, id, || self.readers.by_id(SQL, tenant, id.0))
     }
 
     /// Takes no more changesets, writes and answers those that were taken, and ends the threads. Blocks until that is done;
@@ -211,7 +213,7 @@ fn spawn(folder: &Path, name: &str, work: impl FnOnce() + Send + 'static) -> Res
 impl Store for SqliteStore {
     async fn holder(&self, hash: &CredentialHash) -> Result<Option<Holder>, Error> {
         let credential = self.cache.credential(hash, || self.readers.credential(hash))?;
-        let Some(credential) = credential.map(Arc::unwrap_or_clone) else {
+        let Some(credential) = credential else {
             return Ok(None);
         };
         let tenant = credential.tenant;
@@ -244,7 +246,7 @@ impl Store for SqliteStore {
         self.readers.icon(tenant, user)
     }
 
-    async fn role(&self, tenant: TenantId, id: RoleId) -> Result<Option<Role>, Error> {
+    async fn role(&self, tenant: TenantId, id: RoleId) -> Result<Option<Arc<Role>>, Error> {
         self.role_by_id(tenant, id)
     }
 
@@ -266,11 +268,13 @@ impl Store for SqliteStore {
         }
     }
 
-    async fn linked_account(&self, tenant: TenantId, id: &LinkedAccountId) -> Result<Option<LinkedAccount>, Error> {
-        let account = self
-            .cache
-            .account(tenant, id, || self.readers.linked_account(tenant, id))?;
-        Ok(account.map(Arc::unwrap_or_clone))
+    async fn linked_account(
+        &self,
+        tenant: TenantId,
+        id: &LinkedAccountId,
+    ) -> Result<Option<Arc<LinkedAccount>>, Error> {
+        self.cache
+            .account(tenant, id, || self.readers.linked_account(tenant, id))
     }
 
     async fn linked_accounts(&self, tenant: TenantId) -> Result<Vec<LinkedAccount>, Error> {
@@ -290,9 +294,17 @@ impl Store for SqliteStore {
         self.readers.audit(tenant, after, limit)
     }
 
-    async fn commit(&self, changeset: Changeset) -> Result<Committed, Error> {
+    async fn audit_head(&self, tenant: TenantId) -> Result<(u64, ChainHash), Error> {
+        self.readers.audit_head(tenant)
+    }
+
+    async fn replay(&self, tenant: TenantId, asked: &Idempotency, now: Timestamp) -> Result<Option<Committed>, Error> {
+        self.readers.replay(tenant, asked, now)
+    }
+
+    async fn commit(&self, mut changeset: Changeset) -> Result<Committed, Error> {
         confine::check(&changeset)?;
-        let prepared = prepare::prepare(&changeset)?;
+        let prepared = prepare::prepare(&mut changeset)?;
         self.queue.commit(changeset, prepared).await
     }
 

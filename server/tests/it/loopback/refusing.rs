@@ -8,8 +8,9 @@ use std::sync::{
 use async_trait::async_trait;
 use patchbay::store::memory::MemoryStore;
 use patchbay_core::{
-    audit::AuditEvent,
-    changeset::{Changeset, Committed, Tenant},
+    audit::{AuditEvent, ChainHash},
+    changeset::{Changeset, Committed, Idempotency, Tenant},
+    clock::Timestamp,
     credential::CredentialHash,
     error::Error,
     group::Group,
@@ -69,7 +70,7 @@ impl Store for Refusing {
     async fn icon(&self, tenant: TenantId, user: UserId) -> Result<Option<Icon>, Error> {
         self.inner.icon(tenant, user).await
     }
-    async fn role(&self, tenant: TenantId, id: RoleId) -> Result<Option<Role>, Error> {
+    async fn role(&self, tenant: TenantId, id: RoleId) -> Result<Option<Arc<Role>>, Error> {
         self.inner.role(tenant, id).await
     }
     async fn organization(&self, tenant: TenantId, key: Key<OrganizationId>) -> Result<Option<Organization>, Error> {
@@ -78,7 +79,11 @@ impl Store for Refusing {
     async fn group(&self, tenant: TenantId, key: Key<GroupId>) -> Result<Option<Group>, Error> {
         self.inner.group(tenant, key).await
     }
-    async fn linked_account(&self, tenant: TenantId, id: &LinkedAccountId) -> Result<Option<LinkedAccount>, Error> {
+    async fn linked_account(
+        &self,
+        tenant: TenantId,
+        id: &LinkedAccountId,
+    ) -> Result<Option<Arc<LinkedAccount>>, Error> {
         self.inner.linked_account(tenant, id).await
     }
     async fn linked_accounts(&self, tenant: TenantId) -> Result<Vec<LinkedAccount>, Error> {
@@ -92,6 +97,12 @@ impl Store for Refusing {
     }
     async fn audit(&self, tenant: TenantId, after: u64, limit: u32) -> Result<Vec<AuditEvent>, Error> {
         self.inner.audit(tenant, after, limit).await
+    }
+    async fn audit_head(&self, tenant: TenantId) -> Result<(u64, ChainHash), Error> {
+        self.inner.audit_head(tenant).await
+    }
+    async fn replay(&self, tenant: TenantId, asked: &Idempotency, now: Timestamp) -> Result<Option<Committed>, Error> {
+        self.inner.replay(tenant, asked, now).await
     }
     async fn ready(&self) -> Result<(), Error> {
         self.inner.ready().await

@@ -85,9 +85,9 @@ pub fn entry(resource: &str) -> AuditEntry {
     AuditEntry {
         at: at(0),
         actor: Actor::operator(),
-        action: "update_user".to_owned(),
-        dialect: "test".to_owned(),
-        request_id: "r".to_owned(),
+        action: "update_user".into(),
+        dialect: "test".into(),
+        request_id: "r".into(),
         resource: resource.to_owned(),
         account: None,
         outcome: Outcome::Done,
@@ -120,6 +120,13 @@ pub fn title(text: &str) -> UserPatch {
     }
 }
 
+pub fn email(text: &str) -> UserPatch {
+    UserPatch {
+        email: Patch::Value(text.to_owned()),
+        ..UserPatch::default()
+    }
+}
+
 pub async fn put(store: &dyn Store, deltas: Vec<Delta>) -> Committed {
     let mut changeset = changeset(T, deltas);
     changeset.audit = None;
@@ -144,6 +151,7 @@ pub async fn sound_log(store: &dyn Store, tenant: TenantId) -> Vec<AuditEvent> {
     let events = log(store, tenant).await;
     let end = verify((0, ChainHash::default()), &events).expect("the chain verifies");
     assert_eq!(end.0, events.len() as u64);
+    assert_eq!(store.audit_head(tenant).await.unwrap(), end);
     events
 }
 
