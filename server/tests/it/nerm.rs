@@ -304,7 +304,10 @@ async fn a_user_needs_the_permission_to_change_himself_too() {
     for members in [json!({ "title": "Senator" }), json!({ "status": "Disabled" })] {
         let refused = patchbay.send(own(members)).await;
         assert_eq!(refused.status, 403);
-        assert_eq!(refused.json(), json!({ "error": "your role does not permit update_user" }));
+        assert_eq!(
+            refused.json(),
+            json!({ "error": "your role does not permit update_user" })
+        );
     }
 }
 
