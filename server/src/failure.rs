@@ -45,6 +45,8 @@ pub enum Kind {
     AccountOff,
     /// The body is larger than the bound.
     TooLarge,
+    /// The path and query are longer than the bound.
+    UriTooLong,
     /// The body's media type is not one that the operation reads.
     UnsupportedMedia,
     /// The idempotency key belongs to another request.
@@ -79,6 +81,7 @@ impl Kind {
             Self::Taken | Self::IdempotencyPending => StatusCode::CONFLICT,
             Self::Precondition | Self::AccountOff => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
@@ -165,6 +168,17 @@ impl From<Error> for Failure {
         };
         match error {
             Error::Invalid { field, reason } => on(Kind::Invalid, field, reason),
+            Error::Unfit(members) => {
+                let mut members = members
+                    .into_iter()
+                    .map(|member| (Field::Domain(member.field), member.reason));
+                let (field, first) = members.next().unzip();
+                Self {
+                    field,
+                    also: members.collect(),
+                    ..Self::new(Kind::Invalid, first.unwrap_or(reason))
+                }
+            }
             Error::Unsupported { field, reason } => on(Kind::Unsupported, field, reason),
             Error::Taken { field } => on(Kind::Taken, field.to_owned(), "has already been taken".to_owned()),
             Error::NotImplemented { .. } => Self::new(Kind::NotImplemented, reason),

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{MAX_ATTRIBUTES, PASSTHROUGH, User, UserPatch, limits};
+use super::{PASSTHROUGH, Unfit, User, UserPatch, limits};
 use crate::{
     audit::FieldChange,
     error::Error,
@@ -29,7 +29,8 @@ pub struct Applied {
 impl User {
     /// Applies a delta to this user.
     ///
-    /// Fails with [`Error::Invalid`] naming the first member whose value breaks a bound, and then nothing is applied.
+    /// Fails with [`Error::Invalid`] naming the first member whose value breaks a bound, or with [`Error::Unfit`] naming all
+    /// that the caller's dialect would refuse, and then nothing is applied. A value that is there already is not judged.
     pub fn apply(&self, patch: &UserPatch) -> Result<Applied, Error> {
         let UserPatch {
             username,
@@ -48,16 +49,26 @@ impl User {
             attributes,
             passthrough,
             memberships,
+            status_kept,
+            unfit,
         } = patch;
         let mut user = self.clone();
-        let mut changes = Changes::default();
+        let mut changes = Changes::new(unfit);
         changes.text("username", &mut user.username, username, limits::username)?;
         changes.text("email", &mut user.email, email, limits::email)?;
         changes.text("first_name", &mut user.first_name, first_name, limits::text)?;
         changes.text("last_name", &mut user.last_name, last_name, limits::text)?;
-        changes.text("display_name", &mut user.display_name, display_name, limits::text)?;
+        // Callers know the name to show, not whether it is made of the others: that is what may come back.
+        if !changes.is_unfit("display_name") {
+            changes.text("display_name", &mut user.display_name, display_name, limits::text)?;
+        } else if display_name.value() != self.name().as_ref() {
+            changes.refuses("display_name");
+        }
         changes.text("title", &mut user.title, title, limits::text)?;
-        changes.set("status", &mut user.status, status.over(&self.status))?;
+        let kept = self
+            .status
+            .filter(|now| status.value().is_some() && status_kept.as_ref() == Some(now));
+        changes.set("status", &mut user.status, kept.or_else(|| status.over(&self.status)))?;
         changes.set("is_bot", &mut user.is_bot, is_bot.over(&self.is_bot))?;
         changes.phone(&mut user.phone, phone)?;
         changes.settings(&mut user.settings, settings)?;
@@ -69,18 +80,45 @@ impl User {
         for membership in memberships {
             changes.membership(&mut user.memberships, membership)?;
         }
-        Ok(Applied {
-            user,
-            changes: changes.0,
-        })
+        let changes = changes.end()?;
+        Ok(Applied { user, changes })
     }
 }
 
 /// Collects what changed, while setting it.
-#[derive(Default)]
-struct Changes(Vec<FieldChange>);
+struct Changes<'a> {
+    made: Vec<FieldChange>,
+    unfit: &'a [Unfit],
+    refused: Vec<Unfit>,
+}
 
-impl Changes {
+impl<'a> Changes<'a> {
+    fn new(unfit: &'a [Unfit]) -> Self {
+        let (made, refused) = (Vec::new(), Vec::new());
+        Self { made, unfit, refused }
+    }
+
+    /// What changed; fails if something did that the caller's dialect would refuse.
+    fn end(self) -> Result<Vec<FieldChange>, Error> {
+        if self.refused.is_empty() {
+            Ok(self.made)
+        } else {
+            Err(Error::Unfit(self.refused))
+        }
+    }
+
+    fn is_unfit(&self, field: &str) -> bool {
+        self.unfit.iter().any(|unfit| unfit.field == field)
+    }
+
+    /// True if the member may not change; that it would have is noted.
+    fn refuses(&mut self, field: &str) -> bool {
+        let before = self.refused.len();
+        let unfit = self.unfit.iter().filter(|unfit| unfit.field == field);
+        self.refused.extend(unfit.cloned());
+        self.refused.len() > before
+    }
+
     /// Sets one member and notes it if it differs.
     fn set<T: PartialEq + Serialize>(
         &mut self,
@@ -88,10 +126,10 @@ impl Changes {
         slot: &mut Option<T>,
         after: Option<T>,
     ) -> Result<(), Error> {
-        if *slot != after {
+        if *slot != after && !self.refuses(field) {
             let before = shown(slot.as_ref())?;
             *slot = after;
-            self.0.push(FieldChange {
+            self.made.push(FieldChange {
                 field: field.to_owned(),
                 before,
                 after: shown(slot.as_ref())?,
@@ -110,13 +148,14 @@ impl Changes {
         match patch {
             Patch::Absent => Ok(()),
             Patch::Null => self.set(field, slot, None),
+            Patch::Value(value) if slot.as_ref() == Some(value) => Ok(()),
+            Patch::Value(_) if self.is_unfit(field) => {
+                self.refuses(field);
+                Ok(())
+            }
             Patch::Value(value) => {
                 check(field, value)?;
-                if slot.as_ref() == Some(value) {
-                    Ok(())
-                } else {
-                    self.set(field, slot, Some(value.clone()))
-                }
+                self.set(field, slot, Some(value.clone()))
             }
         }
     }
@@ -221,11 +260,11 @@ impl Changes {
         slot: &mut Option<Arc<Map<String, Value>>>,
         patch: &Patch<Map<String, Value>>,
     ) -> Result<(), Error> {
-        if let Patch::Value(members) = patch {
-            limits::free("description", members.iter())?;
-        }
         if patch.is_absent() || patch.value().is_some_and(|members| slot.as_deref() == Some(members)) {
             return Ok(());
+        }
+        if let Patch::Value(members) = patch {
+            limits::free("description", members)?;
         }
         self.set("description", slot, patch.value().cloned().map(Arc::new))
     }
@@ -239,6 +278,7 @@ impl Changes {
         if patch.is_empty() && passthrough.is_empty() {
             return Ok(());
         }
+        let before = self.made.len();
         let slot = Arc::make_mut(slot);
         for (name, value) in patch.iter().filter(|(_, value)| !value.is_absent()) {
             self.attribute(slot, name.clone(), value.value())?;
@@ -250,13 +290,14 @@ impl Changes {
                 Some(value).filter(|value| !value.is_null()),
             )?;
         }
-        if slot.len() > MAX_ATTRIBUTES {
-            return Err(Error::invalid(
-                "attributes",
-                format!("must be at most {MAX_ATTRIBUTES}"),
-            ));
+        let written = self.made.iter().skip(before).filter(|change| !change.after.is_null());
+        let written = written.filter_map(|change| Some((change, change.field.strip_prefix("attributes.")?)));
+        let last: BTreeMap<_, _> = written.map(|(change, name)| (limits::dialect(name), change)).collect();
+        for (dialect, change) in last {
+            let kept = slot.iter().filter(|(name, _)| limits::dialect(name) == dialect);
+            limits::attributes(&change.field, kept)?;
         }
-        limits::free("attributes", slot.iter())
+        Ok(())
     }
 
     fn attribute(
@@ -268,9 +309,10 @@ impl Changes {
         let field = format!("attributes.{name}");
         limits::attribute_name(&field, &name)?;
         let before = slot.get(&name);
-        if before != after {
+        if before != after && !self.refuses(&field) {
+            after.map_or(Ok(()), |value| limits::attribute(&field, value))?;
             let (before, now) = (before.cloned().unwrap_or_default(), after.cloned().unwrap_or_default());
-            self.0.push(FieldChange {
+            self.made.push(FieldChange {
                 field,
                 before,
                 after: now,

@@ -32,6 +32,9 @@ impl UserPatch {
             attributes,
             passthrough,
             memberships,
+            // How the rest is meant, not something said.
+            status_kept: _,
+            unfit: _,
         } = self;
         let mut said = Said::default();
         said.member("username", username);

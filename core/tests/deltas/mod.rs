@@ -196,6 +196,7 @@ pub(crate) fn patches() -> impl Strategy<Value = UserPatch> {
             attributes,
             passthrough: passthrough.into_iter().collect(),
             memberships,
+            ..UserPatch::default()
         }
     })
 }

@@ -5,9 +5,10 @@ use axum::{
     extract::{Path, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
 use patchbay_core::{
     error::Error,
+    id::UserId,
     provider::{GetUser, Include, UpdateUser, UserView},
     store::UserKey,
 };
@@ -46,6 +47,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     summary = "Find user by id",
     params(
         ("id" = uuid::Uuid, Path, description = "ID of the object to retrieve or update"),
+        ("If-Match" = Option<String>, Header, description = "Answer 412 unless the user is at this revision"),
         ("If-None-Match" = Option<String>, Header, description = "Answer 304 if the user is still at this revision"),
     ),
     responses(
@@ -55,6 +57,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         (status = 401, description = "No valid key", body = ErrorResponse),
         (status = 403, description = "Not permitted", body = ErrorResponse),
         (status = 404, description = "No such user", body = ErrorResponse),
+        (status = 412, description = "The user is not at the revision that the request requires", body = ErrorResponse),
         (status = 500, description = "Unhandled fault", body = ErrorResponse),
     ),
     security(("bearer" = []))
@@ -66,16 +69,13 @@ async fn get_user(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let query = GetUser {
-        key: UserKey::Opaque(path_id(id)?),
+        key: UserKey::Id(path_id(id)?),
         member_of: None,
         include: Include::default(),
     };
     let view = app.gateway.get_user(&context, None, &query).await?;
-    let revision = view.user.revision;
-    if extract::not_modified(&headers, revision)? {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, extract::etag(revision))]).into_response());
-    }
-    Ok(answer(&view))
+    let unchanged = extract::unchanged(&headers, view.user.revision)?;
+    Ok(unchanged.unwrap_or_else(|| answer(&view)))
 }
 
 /// Changes the members that the body names, and answers the user as he is then.
@@ -101,6 +101,7 @@ async fn get_user(
         (status = 409, description = "The first request with this idempotency key has not ended", body = ErrorResponse),
         (status = 412, description = "The user is not at the revision that the request requires", body = ErrorResponse),
         (status = 413, description = "The body is too large", body = ErrorResponse),
+        (status = 415, description = "The body is encoded", body = ErrorResponse),
         (status = 422, description = "The idempotency key was used with another request", body = ErrorResponse),
         (status = 500, description = "Unhandled fault", body = ErrorResponse),
         (status = 503, description = "Too much work is waiting", body = ErrorResponse),
@@ -115,14 +116,14 @@ async fn patch_user(
     Body(body): Body,
 ) -> Result<Response, Failure> {
     let id = path_id(id)?;
-    let patch = map::decode_change(&id, unwrap(&body)?)?;
+    let patch = map::decode_change(&id.to_string(), unwrap(&body)?)?;
     let update = UpdateUser {
         patch,
         idempotency: conditions.idempotency(&context, &[&body]),
         expect: conditions.expect,
         ..UpdateUser::default()
     };
-    let key = UserKey::Opaque(id);
+    let key = UserKey::Id(id);
     let updated = app.gateway.update_user(&context, None, &key, update).await?;
     let view = updated
         .view
@@ -136,12 +137,14 @@ fn answer(view: &UserView) -> Response {
     ([(header::ETAG, etag)], Json(UserResponse { user })).into_response()
 }
 
-/// An id that is no text names nobody.
-fn path_id(id: Result<Path<String>, PathRejection>) -> Result<String, Failure> {
-    id.map(|Path(id)| id).map_err(|rejection| Failure {
+/// The user whom the path names. An id that is no UUID, or no text, names nobody.
+fn path_id(id: Result<Path<String>, PathRejection>) -> Result<UserId, Failure> {
+    let nobody = || Failure::new(Kind::NotFound, "user not found");
+    let Path(id) = id.map_err(|rejection| Failure {
         log: Some(rejection.to_string()),
-        ..Failure::new(Kind::NotFound, "user not found")
-    })
+        ..nobody()
+    })?;
+    map::uuid(&id).map(UserId).ok_or_else(nobody)
 }
 
 /// The members of `user`.
@@ -153,9 +156,7 @@ pub(super) fn unwrap(body: &[u8]) -> Result<Map<String, Value>, Failure> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(missing());
     }
-    // Every JSON text is a value, so whatever cannot be read as one is told as not JSON, whichever member it broke at.
-    let read = extract::json(body).map_err(|failure| Failure::new(Kind::NotJson, failure.reason))?;
-    let Value::Object(mut body) = read else {
+    let Value::Object(mut body) = extract::json(body)? else {
         return Err(missing());
     };
     match body.remove("user") {

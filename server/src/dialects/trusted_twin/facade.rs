@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
 use patchbay_core::{
     error::Error,
     id::UserId,
@@ -39,6 +39,7 @@ use crate::{
         (status = 401, description = "No valid credential", body = wire::ErrorBody),
         (status = 403, description = "Not permitted", body = wire::ErrorBody),
         (status = 404, description = "No such user", body = wire::ErrorBody),
+        (status = 412, description = "If-Match does not hold", body = wire::ErrorBody),
     )
 )]
 pub(super) async fn get_user(
@@ -53,11 +54,8 @@ pub(super) async fn get_user(
         include: Include::default(),
     };
     let view = app.gateway.get_user(&context, None, &query).await?;
-    if extract::not_modified(&headers, view.user.revision)? {
-        let etag = [(header::ETAG, extract::etag(view.user.revision))];
-        return Ok((StatusCode::NOT_MODIFIED, etag).into_response());
-    }
-    Ok(answer(&context, &view))
+    let unchanged = extract::unchanged(&headers, view.user.revision)?;
+    Ok(unchanged.unwrap_or_else(|| answer(&context, &view)))
 }
 
 /// Changes a user's name, role, description and activity log; answers the whole user. Needs the permission `update_user`.
@@ -80,6 +78,7 @@ pub(super) async fn get_user(
         (status = 403, description = "Not permitted, or a role that permits more than the caller's own", body = wire::ErrorBody),
         (status = 404, description = "No such user", body = wire::ErrorBody),
         (status = 412, description = "If-Match or If-None-Match does not hold", body = wire::ErrorBody),
+        (status = 415, description = "The body is encoded", body = wire::ErrorBody),
         (status = 503, description = "Too much work is waiting", body = wire::ErrorBody),
     )
 )]

@@ -19,9 +19,14 @@ use super::{
     },
     INCLUDE, RawPath, answer,
     media::Document,
-    path, serial, unchanged,
+    path, serial,
 };
-use crate::{app::App, authenticate::Caller, extract::Conditions, failure::Failure};
+use crate::{
+    app::App,
+    authenticate::Caller,
+    extract::{self, Conditions},
+    failure::Failure,
+};
 
 /// Whom a path names: the account's and the user's number.
 fn place(raw: RawPath<(String, String)>) -> Result<(Serial, UserKey), Failure> {
@@ -56,6 +61,7 @@ fn encode(view: &UserView, account: Serial) -> Result<AccountUser, Failure> {
         (status = 401, body = ProblemDetails, content_type = "application/problem+json"),
         (status = 403, body = ProblemDetails, content_type = "application/problem+json"),
         (status = 404, body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 412, body = ProblemDetails, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])),
 )]
@@ -74,7 +80,7 @@ pub(super) async fn get_account_user(
     };
     let view = app.gateway.get_user(&context, None, &query).await?;
     let revision = view.user.revision;
-    if let Some(response) = unchanged(&headers, revision)? {
+    if let Some(response) = extract::unchanged(&headers, revision)? {
         return Ok(response);
     }
     answer(&encode(&view, account)?, &select, revision)

@@ -9,7 +9,7 @@ use axum::{
     extract::{Path, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, StatusCode, header};
+use http::header;
 use patchbay_core::{
     error::Error,
     id::Serial,
@@ -80,11 +80,4 @@ fn answer<T: Serialize>(object: &T, select: &Select, revision: Revision) -> Resu
     let whole = serde_json::to_value(object).map_err(Error::internal)?;
     let etag = [(header::ETAG, extract::etag(revision))];
     Ok((etag, axum::Json(select.apply(whole))).into_response())
-}
-
-/// "Not modified", if the caller has this revision already.
-fn unchanged(headers: &HeaderMap, revision: Revision) -> Result<Option<Response>, Failure> {
-    let etag = [(header::ETAG, extract::etag(revision))];
-    let same = extract::not_modified(headers, revision)?;
-    Ok(same.then(|| (StatusCode::NOT_MODIFIED, etag).into_response()))
 }

@@ -8,7 +8,7 @@ use patchbay_core::{
     patch::Patch,
     settings::{NumberFormatPatch, PhonePatch, SettingsPatch},
     store::Key,
-    user::UserPatch,
+    user::{Unfit, UserPatch},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -26,7 +26,7 @@ use crate::{
 ///
 /// Fails with [`Kind::Schema`] or [`Kind::Invalid`] naming the member.
 pub(in super::super) fn decode_user(document: Value) -> Result<UserPatch, Failure> {
-    profile(typed(fold::fold_user(document)?)?)
+    Ok(profile(typed(fold::fold_user(document)?)?))
 }
 
 /// Decodes the change of an account user: of the user, and of his place in the account.
@@ -49,7 +49,7 @@ pub(in super::super) fn decode_account_user(document: Value) -> Result<(UserPatc
         last_name,
         phone,
         settings,
-    })?;
+    });
     let invitation_notes = match invitation {
         Patch::Absent => Patch::Absent,
         Patch::Null => Patch::Null,
@@ -84,7 +84,7 @@ fn typed<T: DeserializeOwned>(document: Value) -> Result<T, Failure> {
         .map_err(|error| extract::schema(&error.path().to_string(), error.inner()))
 }
 
-fn profile(delta: wire::UserDelta) -> Result<UserPatch, Failure> {
+fn profile(delta: wire::UserDelta) -> UserPatch {
     let wire::UserDelta {
         email,
         first_name,
@@ -92,31 +92,39 @@ fn profile(delta: wire::UserDelta) -> Result<UserPatch, Failure> {
         phone,
         settings,
     } = delta;
-    Ok(UserPatch {
-        email: required("email", email)?,
-        first_name: required("firstName", first_name)?,
-        last_name: required("lastName", last_name)?,
+    UserPatch {
+        unfit: missing(&[
+            ("email", &email),
+            ("first_name", &first_name),
+            ("last_name", &last_name),
+        ]),
+        email,
+        first_name,
+        last_name,
         phone: phone.map(|phone| PhonePatch {
             prefix: phone.prefix,
             number: phone.number,
         }),
         settings: settings.map(settings_patch),
         ..UserPatch::default()
-    })
+    }
 }
 
-/// A member that the vendor requires (`CreateAccountUserDto`): it may be absent from a change, but neither null nor blank.
-fn required(name: &str, patch: Patch<String>) -> Result<Patch<String>, Failure> {
-    let missing = match &patch {
+/// The members that the vendor requires (`CreateAccountUserDto`): they may be absent from a change, but a change may make
+/// none of them null or blank.
+fn missing(required: &[(&str, &Patch<String>)]) -> Vec<Unfit> {
+    let empty = |patch: &Patch<String>| match patch {
         Patch::Absent => false,
         Patch::Null => true,
         Patch::Value(text) => text.trim().is_empty(),
     };
-    if missing {
-        Err(Failure::about(Kind::Invalid, name, "must not be empty"))
-    } else {
-        Ok(patch)
-    }
+    let missing = required.iter().filter(|(_, patch)| empty(patch));
+    missing
+        .map(|(field, _)| Unfit {
+            field: (*field).to_owned(),
+            reason: "must not be empty".to_owned(),
+        })
+        .collect()
 }
 
 fn settings_patch(delta: wire::SettingsDelta) -> SettingsPatch {
@@ -154,75 +162,43 @@ pub(in super::super) struct Outward<'a> {
 ///
 /// Fails with [`Error::Unsupported`] naming the first member that the vendor's API cannot say.
 pub(in super::super) fn encode(patch: &UserPatch) -> Result<Outward<'_>, Error> {
-    let UserPatch {
-        username,
-        email,
-        first_name,
-        last_name,
-        display_name,
-        title,
-        status,
-        is_bot,
-        phone,
-        settings,
-        icon,
-        role,
-        description,
-        attributes,
-        passthrough,
-        memberships,
-    } = patch;
-    sayable(&[
-        ("username", username.is_absent(), "has no counterpart in this API"),
-        (
-            "display_name",
-            display_name.is_absent(),
-            "follows from the first and last name in this API",
-        ),
-        ("title", title.is_absent(), "has no counterpart in this API"),
-        ("status", status.is_absent(), "cannot be set by an update in this API"),
-        ("is_bot", is_bot.is_absent(), "has no counterpart in this API"),
-        ("role", role.is_absent(), "has no counterpart in this API"),
-        ("description", description.is_absent(), "has no counterpart in this API"),
-        (
-            "memberships",
-            memberships.is_empty(),
-            "cannot be set by an update of a user in this API",
-        ),
-        ("icon", *icon != Patch::Null, "cannot be removed through this API"),
+    patch.says_only(&[
+        "email",
+        "first_name",
+        "last_name",
+        "phone",
+        "settings",
+        "icon",
+        "attributes",
     ])?;
+    if patch.icon == Patch::Null {
+        return Err(Error::unsupported("icon", "cannot be removed through this API"));
+    }
     let delta = wire::UserDelta {
-        email: email.clone(),
-        first_name: first_name.clone(),
-        last_name: last_name.clone(),
-        phone: phone.clone().map(|phone| wire::PhoneDelta {
+        email: patch.email.clone(),
+        first_name: patch.first_name.clone(),
+        last_name: patch.last_name.clone(),
+        phone: patch.phone.clone().map(|phone| wire::PhoneDelta {
             prefix: phone.prefix,
             number: phone.number,
         }),
-        settings: settings.clone().map(settings_delta),
+        settings: patch.settings.clone().map(settings_delta),
     };
     let mut document = match serde_json::to_value(delta).map_err(Error::internal)? {
         Value::Object(document) => document,
         other => return Err(Error::internal(format!("a delta encoded as {other}"))),
     };
-    for (name, value) in attributes.iter().filter(|(_, value)| !value.is_absent()) {
+    for (name, value) in patch.attributes.iter().filter(|(_, value)| !value.is_absent()) {
         let member = name
             .strip_prefix(ATTRIBUTES)
             .ok_or_else(|| Error::unsupported(format!("attributes.{name}"), "has no counterpart in this API"))?;
         document.insert(member.to_owned(), value.value().cloned().unwrap_or_default());
     }
-    document.extend(passthrough.clone());
+    document.extend(patch.passthrough.clone());
     Ok(Outward {
         document,
-        icon: icon.value(),
+        icon: patch.icon.value(),
     })
-}
-
-fn sayable(members: &[(&str, bool, &str)]) -> Result<(), Error> {
-    match members.iter().find(|(_, unsaid, _)| !unsaid) {
-        Some((field, _, reason)) => Err(Error::unsupported(*field, *reason)),
-        None => Ok(()),
-    }
 }
 
 fn settings_delta(patch: SettingsPatch) -> wire::SettingsDelta {
