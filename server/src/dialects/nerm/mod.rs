@@ -101,11 +101,11 @@ impl Dialect for Nerm {
     }
 
     fn sample_purposes(&self) -> &'static [Purpose] {
-        &[Purpose::Lifecycle]
+        &[Purpose::Full]
     }
 
     fn sample(&self, sample: &Sample) -> Value {
-        json!({ "token": sample.keys.token })
+        json!({ "token": sample.keys.of(self.name(), Purpose::Full) })
     }
 
     /// The seed's own example, sent to the first user.
@@ -113,6 +113,7 @@ impl Dialect for Nerm {
         let Some(user) = sample.users.first() else {
             return Vec::new();
         };
+        let token = sample.keys.of(self.name(), Purpose::Full);
         let id = user.id.to_string();
         let body = json!({ "user": {
             "id": id,
@@ -131,7 +132,7 @@ impl Dialect for Nerm {
             method: Method::PATCH,
             path: format!("/api/users/{id}"),
             headers: vec![
-                ("Authorization".to_owned(), format!("Bearer {}", sample.keys.token)),
+                ("Authorization".to_owned(), format!("Bearer {token}")),
                 ("Accept".to_owned(), "application/json".to_owned()),
             ],
             body: StepBody::Json(body),

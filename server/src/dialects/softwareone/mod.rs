@@ -130,8 +130,8 @@ impl Dialect for SoftwareOne {
 
     fn sample(&self, sample: &Sample) -> Value {
         json!({
-            "operations_token": sample.keys.operations,
-            "client_token": sample.keys.client,
+            "operations_token": sample.keys.of(self.name(), Purpose::Operations),
+            "client_token": sample.keys.of(self.name(), Purpose::Client),
             "account_id": map::id("ACC", sample.organization),
             "group_id": map::id("UGR", sample.group),
         })
@@ -151,7 +151,10 @@ impl Dialect for SoftwareOne {
             title: title.to_owned(),
             method: Method::PUT,
             path,
-            headers: vec![("Authorization".to_owned(), format!("Bearer {}", sample.keys.operations))],
+            headers: vec![(
+                "Authorization".to_owned(),
+                format!("Bearer {}", sample.keys.of(self.name(), Purpose::Operations)),
+            )],
             body,
             user: 0,
         };

@@ -97,13 +97,13 @@ impl Dialect for StackOne {
     }
 
     fn sample_purposes(&self) -> &'static [Purpose] {
-        &[Purpose::Integration, Purpose::Reporting]
+        &[Purpose::Full, Purpose::ReadOnly]
     }
 
     fn sample(&self, sample: &Sample) -> Value {
         json!({
-            "api_key": sample.keys.full,
-            "read_only_key": sample.keys.read_only,
+            "api_key": sample.keys.of(self.name(), Purpose::Full),
+            "read_only_key": sample.keys.of(self.name(), Purpose::ReadOnly),
             "account_id": sample.account.0,
         })
     }
@@ -112,7 +112,10 @@ impl Dialect for StackOne {
         let Some(user) = sample.users.first() else {
             return Vec::new();
         };
-        let authorization = format!("Basic {}", STANDARD.encode(format!("{}:", sample.keys.full)));
+        let authorization = format!(
+            "Basic {}",
+            STANDARD.encode(format!("{}:", sample.keys.of(self.name(), Purpose::Full)))
+        );
         vec![Step {
             title: "StackOne: update user".to_owned(),
             method: Method::PATCH,
