@@ -211,7 +211,7 @@ impl Directory {
         changeset.deltas.push(Delta::UpdateUser {
             id: user.id,
             expect: update.expect,
-            patch: Box::new(update.patch),
+            patch: update.patch,
         });
         changeset.idempotency = update.idempotency;
         changeset.unique_email = update.unique_email;

@@ -118,7 +118,7 @@ async fn patch_user(
     let id = path_id(id)?;
     let patch = map::decode_change(&id.to_string(), unwrap(&body)?)?;
     let update = UpdateUser {
-        patch,
+        patch: Box::new(patch),
         idempotency: conditions.idempotency(&context, &[&body]),
         expect: conditions.expect,
         ..UpdateUser::default()

@@ -147,7 +147,7 @@ async fn update(
     let (patch, change) = map::decode_account_user(document.json()?)?;
     let update = UpdateUser {
         idempotency: conditions.idempotency(context, &[b"user", document.bytes()]),
-        patch,
+        patch: Box::new(patch),
         expect: conditions.expect,
         ..super::update()
     };

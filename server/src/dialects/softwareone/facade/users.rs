@@ -127,7 +127,7 @@ pub(super) async fn update_user(
         patch.icon = Patch::Value(icon);
     }
     let update = UpdateUser {
-        patch,
+        patch: Box::new(patch),
         expect: conditions.expect,
         idempotency,
         ..update()
