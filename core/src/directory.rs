@@ -19,7 +19,7 @@ use crate::{
     principal::Context,
     provider::{Capability, GetUser, Include, Provider, UpdateUser, Updated, UserView},
     store::{Key, Store, UserKey},
-    user::{User, UserPatch},
+    user::{self, User, UserPatch},
 };
 
 /// The most groups that one change of a membership may name.
@@ -76,6 +76,24 @@ impl Directory {
                 update.patch.memberships.push(patch?);
             }
         }
+        self.update_user(context, key, update).await
+    }
+
+    /// Changes a user together with the organization that he works in from now on.
+    ///
+    /// Fails as [`Provider::update_user`] does, and with [`Error::Invalid`] naming `current_organization` if there is no
+    /// such organization or his membership there is not active.
+    pub async fn move_user(
+        &self,
+        context: &Context,
+        organization: Key<OrganizationId>,
+        key: &UserKey,
+        mut update: UpdateUser,
+    ) -> Result<Updated, Error> {
+        self.permitted(context, key, update.member_of, Action::UpdateUser)
+            .await?;
+        let organization = self.store.organization(context.principal.tenant, organization).await?;
+        update.patch.current_organization = Patch::Value(organization.ok_or_else(user::not_a_member)?.id);
         self.update_user(context, key, update).await
     }
 
@@ -272,6 +290,7 @@ impl Provider for Directory {
             patch,
         });
         changeset.idempotency = update.idempotency;
+        changeset.by = Some(context.principal.author.clone());
         changeset.seen = Some(user);
         let committed = self.store.commit(changeset).await?;
         let user = committed

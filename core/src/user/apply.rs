@@ -12,6 +12,7 @@ use super::{MAX_ATTRIBUTES, PASSTHROUGH, User, UserPatch, limits};
 use crate::{
     audit::FieldChange,
     error::Error,
+    id::OrganizationId,
     membership::{Membership, MembershipPatch},
     patch::Patch,
     settings::{NumberFormat, NumberFormatPatch, Phone, PhonePatch, Settings, SettingsPatch},
@@ -48,6 +49,7 @@ impl User {
             attributes,
             passthrough,
             memberships,
+            current_organization,
         } = patch;
         let mut user = self.clone();
         let mut changes = Changes::default();
@@ -69,6 +71,7 @@ impl User {
         for membership in memberships {
             changes.membership(&mut user.memberships, membership)?;
         }
+        changes.current_organization(&mut user, *current_organization)?;
         Ok(Applied {
             user,
             changes: changes.0,
@@ -126,12 +129,8 @@ impl Changes {
             return self.clear("phone", slot, patch);
         };
         let mut phone = slot.clone().unwrap_or_default();
-        self.text("phone.prefix", &mut phone.prefix, prefix, |field, value| {
-            limits::bounded(field, value, 10)
-        })?;
-        self.text("phone.number", &mut phone.number, number, |field, value| {
-            limits::bounded(field, value, 15)
-        })?;
+        self.text("phone.prefix", &mut phone.prefix, prefix, limits::phone_prefix)?;
+        self.text("phone.number", &mut phone.number, number, limits::phone_number)?;
         *slot = Some(phone).filter(|phone| *phone != Phone::default());
         Ok(())
     }
@@ -304,6 +303,26 @@ impl Changes {
         let notes = format!("memberships.{organization}.invitation_notes");
         self.text(&notes, &mut place.invitation_notes, invitation_notes, limits::text)
     }
+
+    /// Whoever names the organization that the user works in already changes nothing.
+    fn current_organization(&mut self, user: &mut User, patch: Patch<OrganizationId>) -> Result<(), Error> {
+        if let Patch::Value(wanted) = patch {
+            let now = user.current_membership().map(|membership| membership.organization);
+            if now == Some(wanted) {
+                return Ok(());
+            }
+            if user.active(|organization| organization == wanted).is_none() {
+                return Err(not_a_member());
+            }
+        }
+        let after = patch.over(&user.current_organization);
+        self.set("current_organization", &mut user.current_organization, after)
+    }
+}
+
+/// The refusal of an organization in which the user's membership is not active, the same whether or not there is one.
+pub(crate) fn not_a_member() -> Error {
+    Error::invalid("current_organization", "must be one in which his membership is active")
 }
 
 /// A value as the audit log shows it; null if there is none.

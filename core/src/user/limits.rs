@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::error::Error;
+use super::UserPatch;
+use crate::{audit::FieldChange, error::Error};
 
 /// The most characters in a one-line text such as a name.
 pub const MAX_TEXT: usize = 500;
@@ -18,13 +19,37 @@ const MAX_ATTRIBUTE_NAME: usize = 200;
 /// The most characters in a mail address (RFC 3696, errata 1690, rounded up to the customary 320).
 const MAX_EMAIL: usize = 320;
 
+impl UserPatch {
+    /// Every one-line text that breaks a bound, whatever the record holds, each with what follows its name in a sentence.
+    /// [`super::User::apply`] refuses the first; dialects that list all ask here for the others.
+    pub fn faults(&self) -> Vec<(String, String)> {
+        let fault = |said: FieldChange| match one_line(&said.field, said.after.as_str()?) {
+            Err(Error::Invalid { field, reason }) => Some((field, reason)),
+            _ => None,
+        };
+        self.said().into_iter().filter_map(fault).collect()
+    }
+}
+
+/// Checks the one-line text at a domain path; what is free of form passes.
+fn one_line(field: &str, value: &str) -> Result<(), Error> {
+    match field {
+        "username" => username(field, value),
+        "email" => email(field, value),
+        "phone.prefix" => phone_prefix(field, value),
+        "phone.number" => phone_number(field, value),
+        _ if field.starts_with("attributes.") || field == "description" => Ok(()),
+        _ => text(field, value),
+    }
+}
+
 /// Checks a one-line text: bounded, no control characters. Empty is a value.
 pub(super) fn text(field: &str, value: &str) -> Result<(), Error> {
     bounded(field, value, MAX_TEXT)
 }
 
 /// Checks a one-line text with a bound of its own.
-pub(super) fn bounded(field: &str, value: &str, max: usize) -> Result<(), Error> {
+fn bounded(field: &str, value: &str, max: usize) -> Result<(), Error> {
     if value.chars().count() > max {
         return Err(Error::invalid(field, format!("must have at most {max} characters")));
     }
@@ -32,6 +57,16 @@ pub(super) fn bounded(field: &str, value: &str, max: usize) -> Result<(), Error>
         return Err(Error::invalid(field, "must not contain control characters"));
     }
     Ok(())
+}
+
+/// Checks the country prefix of a telephone number.
+pub(super) fn phone_prefix(field: &str, value: &str) -> Result<(), Error> {
+    bounded(field, value, 10)
+}
+
+/// Checks a telephone number without its prefix.
+pub(super) fn phone_number(field: &str, value: &str) -> Result<(), Error> {
+    bounded(field, value, 15)
 }
 
 /// Checks a user name: a text that is not empty and neither begins nor ends with a space.

@@ -32,6 +32,7 @@ impl UserPatch {
             attributes,
             passthrough,
             memberships,
+            current_organization,
         } = self;
         let mut said = Said::default();
         said.member("username", username);
@@ -58,6 +59,7 @@ impl UserPatch {
             said.member(&format!("{place}.groups"), &membership.groups);
             said.member(&format!("{place}.invitation_notes"), &membership.invitation_notes);
         }
+        said.member("current_organization", current_organization);
         said.0
     }
 

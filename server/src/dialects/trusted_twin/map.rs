@@ -250,6 +250,7 @@ fn refuse_unknown(patch: &UserPatch) -> Result<(), Error> {
         attributes: _,
         passthrough: _,
         memberships,
+        current_organization,
     } = patch;
     let untouched = [
         ("username", username.is_absent()),
@@ -263,6 +264,7 @@ fn refuse_unknown(patch: &UserPatch) -> Result<(), Error> {
         ("settings", settings.is_absent()),
         ("icon", icon.is_absent()),
         ("groups", memberships.is_empty()),
+        ("current_organization", current_organization.is_absent()),
     ];
     if let Some((field, _)) = untouched.iter().find(|(_, untouched)| !untouched) {
         return Err(Error::unsupported(*field, "is not something that users have there"));

@@ -107,7 +107,7 @@ impl Outcome {
         let (tenant, at) = (changeset.tenant, changeset.at);
         let changed = match delta {
             Delta::UpdateUser { id, expect, patch } => {
-                let (user, fields) = users::update(conn, tenant, *id, expect, patch, at)?;
+                let (user, fields) = users::update(conn, tenant, *id, expect, patch, at, changeset.by.as_ref())?;
                 let differs = !fields.is_empty();
                 self.changes.extend(fields);
                 self.committed.user = Some(user);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use patchbay_core::{
     audit::FieldChange,
+    author::Author,
     changeset,
     clock::Timestamp,
     error::Error,
@@ -29,9 +30,10 @@ pub(super) fn update(
     expect: &Expect,
     patch: &UserPatch,
     at: Timestamp,
+    by: Option<&Arc<Author>>,
 ) -> Result<(Arc<User>, Vec<FieldChange>), Fault> {
     let current = load(conn, tenant, id)?;
-    let update = changeset::update(current.as_ref(), expect, patch, at)?;
+    let update = changeset::update(current.as_ref(), expect, patch, at, by)?;
     if let Some(current) = current.filter(|_| !update.changes.is_empty()) {
         let document = encode(&update.user)?;
         let rekeyed =

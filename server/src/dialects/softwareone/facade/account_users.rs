@@ -16,6 +16,7 @@ use super::{
         problem::ProblemDetails,
         select::Select,
         wire::{AccountUser, AccountUserDelta},
+        wrong::refused,
     },
     INCLUDE, RawPath, answer,
     media::Document,
@@ -138,17 +139,17 @@ async fn update(
     conditions: Conditions,
     document: &Document,
 ) -> Result<Updated, Failure> {
-    let (patch, change) = map::decode_account_user(document.json()?)?;
+    let change = map::decode_account_user(document.json()?)?;
     let update = UpdateUser {
         idempotency: conditions.idempotency(context, &[b"user", document.bytes()]),
-        patch,
+        patch: change.patch,
         expect: conditions.expect,
         member_of: None,
         include: INCLUDE,
     };
     let updated = app
         .gateway
-        .update_member(context, Key::Serial(account), key, change, update)
-        .await?;
-    Ok(updated)
+        .update_member(context, Key::Serial(account), key, change.membership, update)
+        .await;
+    updated.map_err(|error| refused(error, &change.faults))
 }

@@ -13,7 +13,7 @@ use patchbay_core::{
     policy::Reach,
     principal::Context,
     provider::{GetUser, UpdateUser, UserView},
-    store::UserKey,
+    store::{Key, UserKey},
 };
 
 use super::{
@@ -22,6 +22,7 @@ use super::{
         problem::ProblemDetails,
         select::Select,
         wire::{User, UserDelta, UserForm},
+        wrong::refused,
     },
     INCLUDE, RawPath, answer,
     form::UserParts,
@@ -86,7 +87,7 @@ pub(super) async fn get_user(
 ///
 /// For whoever may update users, and for the user himself. Either part of the form may be absent, and plain JSON does as
 /// well. The JSON is a delta: absent members stay, null clears, nested objects are deltas too. Without a picture the old
-/// one stays.
+/// one stays. `currentAccount` switches the account that he works in.
 #[utoipa::path(
     put,
     path = "/public/v1/accounts/users/{id}",
@@ -127,20 +128,27 @@ pub(super) async fn update_user(
     parts: UserParts,
 ) -> Result<Response, Failure> {
     let key = user_key(&path(raw)?)?;
-    let mut patch = map::decode_user(parts.json()?)?;
+    let mut change = map::decode_user(parts.json()?)?;
     let idempotency = conditions.idempotency(&context, &parts.said());
     if let Some(icon) = parts.icon {
-        patch.icon = Patch::Value(icon);
+        change.patch.icon = Patch::Value(icon);
     }
     let update = UpdateUser {
-        patch,
+        patch: change.patch,
         expect: conditions.expect,
         idempotency,
         member_of: None,
         include: INCLUDE,
     };
-    let updated = app.gateway.update_user(&context, None, &key, update).await?;
+    let updated = match change.current_account {
+        None => app.gateway.update_user(&context, None, &key, update).await,
+        Some(account) => {
+            let account = Key::Serial(account);
+            app.gateway.move_user(&context, account, &key, update).await
+        }
+    };
     let view = updated
+        .map_err(|error| refused(error, &change.faults))?
         .view
         .ok_or_else(|| Error::internal("the directory updated a user without telling"))?;
     answer(&encode(&context, &view), &select, view.user.revision)

@@ -3,8 +3,8 @@
 use patchbay_core::{
     error::Error,
     icon::Icon,
-    id::GroupId,
-    membership::MembershipChange,
+    id::{GroupId, OrganizationId, Serial},
+    membership::{MembershipChange, MembershipPatch},
     patch::Patch,
     settings::{NumberFormatPatch, PhonePatch, SettingsPatch},
     store::Key,
@@ -12,9 +12,13 @@ use patchbay_core::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use super::{
-    super::{fold, wire},
+    super::{
+        fold, wire,
+        wrong::{Faults, Wrong},
+    },
     ATTRIBUTES, serial,
 };
 use crate::{
@@ -22,104 +26,202 @@ use crate::{
     failure::{Failure, Kind},
 };
 
-/// Decodes the change of a user.
-///
-/// Fails with [`Kind::Schema`] or [`Kind::Invalid`] naming the member.
-pub(in super::super) fn decode_user(document: Value) -> Result<UserPatch, Failure> {
-    profile(typed(fold::fold_user(document)?)?)
+/// The change of a user.
+#[derive(Debug)]
+pub(in super::super) struct UserChange {
+    /// What changes of him.
+    pub(in super::super) patch: UserPatch,
+    /// The number of the account to work in from now on, if it names one.
+    pub(in super::super) current_account: Option<Serial>,
+    /// What the use case will refuse.
+    pub(in super::super) faults: Faults,
 }
 
-/// Decodes the change of an account user: of the user, and of his place in the account.
+/// The change of an account user.
+#[derive(Debug)]
+pub(in super::super) struct AccountUserChange {
+    /// What changes of the user.
+    pub(in super::super) patch: UserPatch,
+    /// What changes of his place in the account.
+    pub(in super::super) membership: MembershipChange,
+    /// What the use case will refuse.
+    pub(in super::super) faults: Faults,
+}
+
+/// Decodes the change of a user.
+///
+/// Fails with [`Kind::Schema`] if it is no object, else with [`Kind::Invalid`] naming every member that is wrong.
+pub(in super::super) fn decode_user(document: Value) -> Result<UserChange, Failure> {
+    let mut wrong = Wrong::default();
+    let document = fold::fold_user(document, &mut wrong);
+    let mut delta: wire::UserDelta = typed(document, &mut wrong)?;
+    let current_account = account_key(std::mem::take(&mut delta.current_account), &mut wrong);
+    let patch = profile(delta, &mut wrong);
+    let faults = patch.faults();
+    wrong.none(&faults)?;
+    Ok(UserChange {
+        patch,
+        current_account,
+        faults,
+    })
+}
+
+fn account_key(account: Patch<wire::AccountKey>, wrong: &mut Wrong) -> Option<Serial> {
+    let id = match account {
+        Patch::Absent => return None,
+        Patch::Null => {
+            wrong.add("currentAccount", "must not be null");
+            return None;
+        }
+        Patch::Value(account) => account.id,
+    };
+    let number = serial("ACC", &id);
+    if number.is_none() {
+        wrong.add("currentAccount.id", "must be an account's id such as ACC-0000-0001");
+    }
+    number
+}
+
+/// Decodes the change of an account user.
 ///
 /// Fails as [`decode_user`] does.
-pub(in super::super) fn decode_account_user(document: Value) -> Result<(UserPatch, MembershipChange), Failure> {
-    let delta: wire::AccountUserDelta = typed(fold::fold(document, &fold::ACCOUNT_USER)?)?;
+pub(in super::super) fn decode_account_user(document: Value) -> Result<AccountUserChange, Failure> {
+    let mut wrong = Wrong::default();
+    let document = fold::fold(document, &fold::ACCOUNT_USER, &mut wrong);
+    let delta: wire::AccountUserDelta = typed(document, &mut wrong)?;
     let wire::AccountUserDelta {
         email,
         first_name,
         last_name,
         phone,
         settings,
+        icon,
         groups,
         invitation,
     } = delta;
-    let patch = profile(wire::UserDelta {
+    let user = wire::UserDelta {
         email,
         first_name,
         last_name,
         phone,
         settings,
-    })?;
+        icon,
+        current_account: Patch::Absent,
+    };
+    let patch = profile(user, &mut wrong);
     let invitation_notes = match invitation {
         Patch::Absent => Patch::Absent,
         Patch::Null => Patch::Null,
         Patch::Value(invitation) => invitation.notes,
     };
-    let change = MembershipChange {
-        groups: groups.try_map(|groups| group_keys(&groups))?,
+    let membership = MembershipChange {
+        groups: groups.map(|groups| group_keys(&groups, &mut wrong)),
         invitation_notes,
     };
-    Ok((patch, change))
+    let faults = [patch.faults(), notes_faults(&membership)].concat();
+    wrong.none(&faults)?;
+    Ok(AccountUserChange {
+        patch,
+        membership,
+        faults,
+    })
 }
 
-fn group_keys(groups: &[wire::GroupKey]) -> Result<Vec<Key<GroupId>>, Failure> {
-    let key = |(at, group): (usize, &wire::GroupKey)| {
-        let number = serial("UGR", &group.id).ok_or_else(|| {
-            Failure::about(
-                Kind::Invalid,
-                format!("groups[{at}].id"),
-                "must be a group's id such as UGR-0000-0001",
-            )
-        })?;
-        Ok(Key::Serial(number))
+/// The bounds that the notes break, whichever the account.
+fn notes_faults(membership: &MembershipChange) -> Faults {
+    let notes = MembershipPatch {
+        organization: OrganizationId(Uuid::nil()),
+        groups: Patch::Absent,
+        invitation_notes: membership.invitation_notes.clone(),
     };
-    groups.iter().enumerate().map(key).collect()
+    let patch = UserPatch {
+        memberships: vec![notes],
+        ..UserPatch::default()
+    };
+    patch.faults()
 }
 
-fn typed<T: DeserializeOwned>(document: Value) -> Result<T, Failure> {
+fn group_keys(groups: &[wire::GroupKey], wrong: &mut Wrong) -> Vec<Key<GroupId>> {
+    let mut keys = Vec::with_capacity(groups.len());
+    for (at, group) in groups.iter().enumerate() {
+        match serial("UGR", &group.id) {
+            Some(number) => keys.push(Key::Serial(number)),
+            None => wrong.add(format!("groups[{at}].id"), "must be a group's id such as UGR-0000-0001"),
+        }
+    }
+    keys
+}
+
+/// The document with its types. Members of another type are noted and left out.
+fn typed<T: DeserializeOwned + Default>(mut document: Value, wrong: &mut Wrong) -> Result<T, Failure> {
     if !document.is_object() {
         return Err(Failure::new(Kind::Schema, "the request body must be a JSON object"));
     }
-    serde_path_to_error::deserialize(document)
-        .map_err(|error| extract::schema(&error.path().to_string(), error.inner()))
+    loop {
+        let error = match serde_path_to_error::deserialize(&document) {
+            Ok(typed) => return Ok(typed),
+            Err(error) => error,
+        };
+        let path = error.path().to_string();
+        wrong.note(extract::schema(&path, error.inner()))?;
+        if !forget(&mut document, &path) {
+            return Ok(T::default());
+        }
+    }
 }
 
-fn profile(delta: wire::UserDelta) -> Result<UserPatch, Failure> {
+/// Takes away what is at the path, or the list that it leads into; false if there is nothing.
+fn forget(document: &mut Value, path: &str) -> bool {
+    let path = path.split('[').next().unwrap_or(path);
+    let (place, name) = path.rsplit_once('.').unwrap_or(("", path));
+    let mut names = place.split('.').filter(|name| !name.is_empty());
+    let inner = names.try_fold(document, |object, name| object.get_mut(name));
+    let removed = inner.and_then(|object| object.as_object_mut()?.remove(name));
+    removed.is_some()
+}
+
+fn profile(delta: wire::UserDelta, wrong: &mut Wrong) -> UserPatch {
     let wire::UserDelta {
         email,
         first_name,
         last_name,
         phone,
         settings,
+        icon,
+        current_account: _,
     } = delta;
-    Ok(UserPatch {
-        email: required("email", email)?,
-        first_name: required("firstName", first_name)?,
-        last_name: required("lastName", last_name)?,
+    UserPatch {
+        email: required("email", email, wrong),
+        first_name: required("firstName", first_name, wrong),
+        last_name: required("lastName", last_name, wrong),
         phone: phone.map(|phone| PhonePatch {
             prefix: phone.prefix,
             number: phone.number,
         }),
-        settings: settings.map(settings_patch),
+        settings: settings.map(|settings| settings_patch(settings, wrong)),
+        icon: match icon {
+            Patch::Null => Patch::Null,
+            Patch::Absent | Patch::Value(_) => Patch::Absent,
+        },
         ..UserPatch::default()
-    })
+    }
 }
 
-/// A member that the vendor requires (`CreateAccountUserDto`): it may be absent from a change, but neither null nor blank.
-fn required(name: &str, patch: Patch<String>) -> Result<Patch<String>, Failure> {
+/// A member that the vendor requires (`CreateAccountUserDto`, `UserSettings`): it may be absent from a change, but neither
+/// null nor blank.
+fn required(name: &str, patch: Patch<String>, wrong: &mut Wrong) -> Patch<String> {
     let missing = match &patch {
         Patch::Absent => false,
         Patch::Null => true,
         Patch::Value(text) => text.trim().is_empty(),
     };
     if missing {
-        Err(Failure::about(Kind::Invalid, name, "must not be empty"))
-    } else {
-        Ok(patch)
+        wrong.add(name, "must not be empty");
     }
+    patch
 }
 
-fn settings_patch(delta: wire::SettingsDelta) -> SettingsPatch {
+fn settings_patch(delta: wire::SettingsDelta, wrong: &mut Wrong) -> SettingsPatch {
     let wire::SettingsDelta {
         culture_code,
         language_code,
@@ -129,8 +231,8 @@ fn settings_patch(delta: wire::SettingsDelta) -> SettingsPatch {
         number_format,
     } = delta;
     SettingsPatch {
-        culture_code,
-        language_code,
+        culture_code: required("settings.cultureCode", culture_code, wrong),
+        language_code: required("settings.languageCode", language_code, wrong),
         date_format,
         time_format,
         time_zone,
@@ -171,6 +273,7 @@ pub(in super::super) fn encode(patch: &UserPatch) -> Result<Outward<'_>, Error> 
         attributes,
         passthrough,
         memberships,
+        current_organization,
     } = patch;
     sayable(&[
         ("username", username.is_absent(), "has no counterpart in this API"),
@@ -189,6 +292,12 @@ pub(in super::super) fn encode(patch: &UserPatch) -> Result<Outward<'_>, Error> 
             memberships.is_empty(),
             "cannot be set by an update of a user in this API",
         ),
+        // Organizations are known here by ids of our own, which mean nothing there.
+        (
+            "current_organization",
+            current_organization.is_absent(),
+            "is known to this API by other ids",
+        ),
         ("icon", *icon != Patch::Null, "cannot be removed through this API"),
     ])?;
     let delta = wire::UserDelta {
@@ -200,6 +309,7 @@ pub(in super::super) fn encode(patch: &UserPatch) -> Result<Outward<'_>, Error> 
             number: phone.number,
         }),
         settings: settings.clone().map(settings_delta),
+        ..wire::UserDelta::default()
     };
     let mut document = match serde_json::to_value(delta).map_err(Error::internal)? {
         Value::Object(document) => document,
@@ -257,9 +367,9 @@ mod tests {
     fn a_change_survives_the_way_out_and_in() {
         let document = json!({
             "email": "han@example.com", "firstName": "Han", "phone": null,
-            "settings": {"cultureCode": null, "timeZone": "UTC", "numberFormat": {"groupSeparator": null}},
+            "settings": {"dateFormat": null, "timeZone": "UTC", "numberFormat": {"groupSeparator": null}},
         });
-        let patch = decode_user(document.clone()).unwrap();
+        let patch = decode_user(document.clone()).unwrap().patch;
         let outward = encode(&patch).unwrap();
         assert_eq!(Value::Object(outward.document), document);
         assert!(outward.icon.is_none());
@@ -326,6 +436,13 @@ mod tests {
                 "icon",
                 UserPatch {
                     icon: Patch::Null,
+                    ..UserPatch::default()
+                },
+            ),
+            (
+                "current_organization",
+                UserPatch {
+                    current_organization: Patch::Null,
                     ..UserPatch::default()
                 },
             ),
