@@ -4,6 +4,8 @@
 //! an entry is `SHA-256(previous hash || position as 8 bytes, big end first || SHA-256(entry as JSON))`. The inner digest does not
 //! depend on the position, so it can be made before the entry's turn comes.
 
+use std::{borrow::Cow, sync::Arc};
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -79,11 +81,11 @@ pub struct AuditEntry {
     /// Who.
     pub actor: Actor,
     /// What: an action's name.
-    pub action: String,
+    pub action: Cow<'static, str>,
     /// In which dialect; `console` for the operator.
-    pub dialect: String,
+    pub dialect: Cow<'static, str>,
     /// In which request.
-    pub request_id: String,
+    pub request_id: Arc<str>,
     /// On whom: a user's id, or what the caller gave as one.
     pub resource: String,
     /// In which linked account, if not the embedded directory.
@@ -101,12 +103,12 @@ pub struct AuditEntry {
 
 impl AuditEntry {
     /// An entry about one request's action, so far with nothing changed.
-    pub fn of(context: &Context, action: &str, resource: impl Into<String>) -> Self {
+    pub fn of(context: &Context, action: &'static str, resource: impl Into<String>) -> Self {
         Self {
             at: context.now,
             actor: Actor::of(context),
-            action: action.to_owned(),
-            dialect: context.dialect.to_owned(),
+            action: Cow::Borrowed(action),
+            dialect: Cow::Borrowed(context.dialect),
             request_id: context.request_id.clone(),
             resource: resource.into(),
             account: None,
@@ -118,7 +120,9 @@ impl AuditEntry {
 
     /// The entry as the bytes that are kept and hashed.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        serde_json::to_vec(self).map_err(Error::internal)
+        let mut bytes = Vec::with_capacity(512);
+        serde_json::to_writer(&mut bytes, self).map_err(Error::internal)?;
+        Ok(bytes)
     }
 }
 
@@ -186,9 +190,9 @@ mod tests {
         AuditEntry {
             at: Timestamp::from_millis(1_700_000_000_000),
             actor: Actor::operator(),
-            action: "update_user".to_owned(),
-            dialect: "console".to_owned(),
-            request_id: format!("request {number}"),
+            action: "update_user".into(),
+            dialect: "console".into(),
+            request_id: format!("request {number}").into(),
             resource: "somebody".to_owned(),
             account: None,
             outcome: Outcome::Done,

@@ -130,7 +130,7 @@ impl Gateway {
         let account = account.ok_or(Error::NotFound { what: "linked account" })?;
         if account.status != AccountStatus::Active {
             return Err(Error::AccountOff {
-                id: account.id,
+                id: account.id.clone(),
                 status: account.status,
             });
         }
@@ -140,7 +140,7 @@ impl Gateway {
         let connector = self.connectors.connect(&account)?;
         let ledger_id = LedgerId(self.entropy.uuid());
         Ok(Arc::new(Remote::new(
-            account.id,
+            account.id.clone(),
             connector,
             self.store.clone(),
             ledger_id,

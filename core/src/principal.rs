@@ -16,13 +16,13 @@ pub struct Principal {
     /// The tenant, and so everything the principal can ever see.
     pub tenant: TenantId,
     /// The credential shown.
-    pub credential: Credential,
+    pub credential: Arc<Credential>,
     /// Name for people: the user's or the service's.
     pub name: String,
     /// The same as records keep it.
     pub author: Arc<Author>,
     /// The role whose statement decides.
-    pub role: Role,
+    pub role: Arc<Role>,
     /// Organizations the principal belongs to; decides what a role that reaches only organizations sees.
     pub organizations: Vec<OrganizationId>,
 }
@@ -43,7 +43,7 @@ pub struct Context {
     /// Who acts.
     pub principal: Arc<Principal>,
     /// The request's id, as answered to the caller and written to log and audit.
-    pub request_id: String,
+    pub request_id: Arc<str>,
     /// Name of the dialect that the caller speaks.
     pub dialect: &'static str,
     /// When the request came in.

@@ -45,7 +45,7 @@ pub struct UserView {
     /// The user.
     pub user: Arc<User>,
     /// His role, if it was asked for and he has one.
-    pub role: Option<Role>,
+    pub role: Option<Arc<Role>>,
     /// The organizations of his memberships, if asked for.
     pub organizations: Vec<Organization>,
     /// The groups of his memberships, if asked for.

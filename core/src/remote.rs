@@ -47,7 +47,7 @@ pub struct LedgerEntry {
     /// The vendor's id of the user.
     pub remote_id: String,
     /// The request that asked for it.
-    pub request_id: String,
+    pub request_id: Arc<str>,
     /// Domain paths of the members sent.
     pub fields: Vec<String>,
     /// How far it has come.

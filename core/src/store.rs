@@ -54,9 +54,9 @@ pub enum Key<I> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// The credential.
-    pub credential: Credential,
+    pub credential: Arc<Credential>,
     /// Its role: the service's or the user's; `None` if the user has none.
-    pub role: Option<Role>,
+    pub role: Option<Arc<Role>>,
     /// The user it stands for, if it stands for one that exists.
     pub user: Option<Arc<User>>,
 }
@@ -77,7 +77,7 @@ pub trait Store: Send + Sync {
     async fn icon(&self, tenant: TenantId, user: UserId) -> Result<Option<Icon>, Error>;
 
     /// One role.
-    async fn role(&self, tenant: TenantId, id: RoleId) -> Result<Option<Role>, Error>;
+    async fn role(&self, tenant: TenantId, id: RoleId) -> Result<Option<Arc<Role>>, Error>;
 
     /// One organization.
     async fn organization(&self, tenant: TenantId, key: Key<OrganizationId>) -> Result<Option<Organization>, Error>;
@@ -86,7 +86,8 @@ pub trait Store: Send + Sync {
     async fn group(&self, tenant: TenantId, key: Key<GroupId>) -> Result<Option<Group>, Error>;
 
     /// One linked account.
-    async fn linked_account(&self, tenant: TenantId, id: &LinkedAccountId) -> Result<Option<LinkedAccount>, Error>;
+    async fn linked_account(&self, tenant: TenantId, id: &LinkedAccountId)
+    -> Result<Option<Arc<LinkedAccount>>, Error>;
 
     /// All linked accounts of a tenant, in order of their making.
     async fn linked_accounts(&self, tenant: TenantId) -> Result<Vec<LinkedAccount>, Error>;

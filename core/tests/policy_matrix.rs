@@ -77,7 +77,8 @@ fn principal(subject: Subject, statement: Statement, reach: Reach) -> Principal 
             subject,
             expires_at: None,
             created_at: at,
-        },
+        }
+        .into(),
         name: String::new(),
         author: Arc::new(Author::Token(Serial(1), String::new())),
         role: Role {
@@ -88,7 +89,8 @@ fn principal(subject: Subject, statement: Statement, reach: Reach) -> Principal 
             reach,
             created_at: at,
             updated_at: at,
-        },
+        }
+        .into(),
         organizations: vec![OURS],
     }
 }

@@ -3,6 +3,7 @@
 //! Loads users, then lets callers update random ones as the directory does (read, then commit what was seen), and prints
 //! updates per second, latencies and the process's CPU time. The folder should be on a real disk.
 
+use std::collections::BTreeMap;
 use std::{
     path::PathBuf,
     sync::Arc,
@@ -45,7 +46,8 @@ fn user(n: u32) -> User {
     user.status = Some(Status::Enabled);
     user.attributes = (0..8)
         .map(|n| (format!("test:attribute{n}"), json!("x".repeat(40))))
-        .collect();
+        .collect::<BTreeMap<_, _>>()
+        .into();
     user
 }
 
@@ -53,9 +55,9 @@ fn entry(resource: &UserId) -> AuditEntry {
     AuditEntry {
         at: Timestamp::default(),
         actor: Actor::operator(),
-        action: "update_user".to_owned(),
-        dialect: "bench".to_owned(),
-        request_id: "00000000-0000-0000-0000-000000000000".to_owned(),
+        action: "update_user".into(),
+        dialect: "bench".into(),
+        request_id: "00000000-0000-0000-0000-000000000000".into(),
         resource: resource.to_string(),
         account: None,
         outcome: Outcome::Done,

@@ -1,6 +1,8 @@
 //! What every handler can reach. The store itself is not part of it: the gateway and the authenticator are the only ways in.
 
-use std::{ops::Deref, sync::Arc, time::Duration};
+use std::{future::Future, ops::Deref, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
 
 use patchbay_core::{
     clock::Clock,
@@ -11,7 +13,15 @@ use patchbay_core::{
 
 use tokio_util::task::TaskTracker;
 
-use crate::authenticate::Authenticator;
+use crate::{
+    authenticate::Authenticator,
+    completion::Completion,
+    failure::{Failure, Kind},
+    telemetry,
+};
+
+/// The most writes that are under way, those included whose callers hung up.
+const MOST_WRITES: usize = 4_096;
 
 /// Bounds and switches of the HTTP side.
 #[derive(Clone, Debug)]
@@ -55,7 +65,7 @@ pub struct Parts {
     pub entropy: Arc<dyn Entropy>,
     /// Bounds and switches.
     pub config: HttpConfig,
-    /// Work that goes on when its caller hangs up; a server that stops waits for it.
+    /// Writes under way, those included whose callers hung up; a server that stops waits for them.
     pub tasks: TaskTracker,
     store: Arc<dyn Store>,
 }
@@ -84,6 +94,24 @@ impl App {
             tasks: TaskTracker::new(),
             store,
         }))
+    }
+
+    /// A write, which is finished once it has begun even if its caller hangs up. A panic in it becomes its failure.
+    ///
+    /// Fails with [`Kind::Busy`] if 4,096 are under way.
+    pub fn write<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>> + Send + 'static,
+    ) -> Result<Completion<Result<T, Failure>>, Failure> {
+        if self.tasks.len() >= MOST_WRITES {
+            return Err(Failure {
+                retry_after: Some(1),
+                ..Failure::new(Kind::Busy, "too much work is waiting, try again later")
+            });
+        }
+        let work = AssertUnwindSafe(work).catch_unwind();
+        let work = work.map(|ended| ended.unwrap_or_else(|panic| Err(telemetry::panicked(&*panic))));
+        Ok(Completion::new(&self.tasks, work))
     }
 
     /// True if the store can work now.

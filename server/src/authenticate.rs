@@ -10,7 +10,7 @@ use axum::{extract::FromRequestParts, http::request::Parts};
 use patchbay_core::{
     author::Author,
     clock::Timestamp,
-    credential::{CredentialHash, Subject},
+    credential::{Credential, CredentialHash, Subject},
     error::Error,
     id::RoleId,
     policy::{Reach, Statement},
@@ -78,7 +78,7 @@ fn principal(holder: Holder) -> Result<Principal, Failure> {
         }
         (Subject::User(_), _) => return Err(refused()),
     };
-    let role = role.unwrap_or_else(|| no_role(&credential));
+    let role = role.unwrap_or_else(|| Arc::new(no_role(&credential)));
     Ok(Principal {
         tenant: credential.tenant,
         credential,
@@ -90,7 +90,7 @@ fn principal(holder: Holder) -> Result<Principal, Failure> {
 }
 
 /// What holds for a user without a role: nothing is permitted.
-fn no_role(credential: &patchbay_core::credential::Credential) -> Role {
+fn no_role(credential: &Credential) -> Role {
     Role {
         id: RoleId(Uuid::nil()),
         tenant: credential.tenant,
@@ -121,8 +121,7 @@ impl FromRequestParts<App> for Caller {
         let request_id = parts
             .extensions
             .get::<RequestId>()
-            .map(|id| id.0.to_string())
-            .unwrap_or_default();
+            .map_or_else(Arc::default, |id| id.0.clone());
         Ok(Self(Context {
             principal: Arc::new(principal),
             request_id,

@@ -6,6 +6,7 @@
 pub mod app;
 pub mod authenticate;
 pub mod cli;
+pub mod completion;
 pub mod config;
 pub mod dialects;
 pub mod extract;

@@ -212,9 +212,9 @@ impl<'a> Maker<'a> {
             prefix: Some("+34".to_owned()),
             number: Some("660707172".to_owned()),
         });
-        user.settings = Some(settings());
+        user.settings = Some(settings().into());
         user.role = Some(role);
-        user.description = Some(Map::from_iter([("callsign".to_owned(), Value::from(first))]));
+        user.description = Some(Map::from_iter([("callsign".to_owned(), Value::from(first))]).into());
         user.memberships.push(Membership {
             organization,
             status: MembershipStatus::Active,

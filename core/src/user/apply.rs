@@ -3,7 +3,7 @@
 //! [`User::apply`] takes the patch apart member by member, so a new member does not compile until it is handled here.
 //! What really changed is listed as before/after pairs; a patch that changes nothing lists nothing.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -135,7 +135,7 @@ impl Changes {
         Ok(())
     }
 
-    fn settings(&mut self, slot: &mut Option<Settings>, patch: &Patch<SettingsPatch>) -> Result<(), Error> {
+    fn settings(&mut self, slot: &mut Option<Arc<Settings>>, patch: &Patch<SettingsPatch>) -> Result<(), Error> {
         let Patch::Value(patch) = patch else {
             return self.clear("settings", slot, patch);
         };
@@ -147,7 +147,7 @@ impl Changes {
             time_zone,
             number_format,
         } = patch;
-        let mut settings = slot.clone().unwrap_or_default();
+        let mut settings = slot.as_deref().cloned().unwrap_or_default();
         self.text(
             "settings.culture_code",
             &mut settings.culture_code,
@@ -174,7 +174,9 @@ impl Changes {
         )?;
         self.text("settings.time_zone", &mut settings.time_zone, time_zone, limits::text)?;
         self.number_format(&mut settings.number_format, number_format)?;
-        *slot = Some(settings).filter(|settings| *settings != Settings::default());
+        *slot = Some(settings)
+            .filter(|settings| *settings != Settings::default())
+            .map(Arc::new);
         Ok(())
     }
 
@@ -215,27 +217,28 @@ impl Changes {
 
     fn description(
         &mut self,
-        slot: &mut Option<Map<String, Value>>,
+        slot: &mut Option<Arc<Map<String, Value>>>,
         patch: &Patch<Map<String, Value>>,
     ) -> Result<(), Error> {
         if let Patch::Value(members) = patch {
             limits::free("description", members.iter())?;
         }
-        if patch.is_absent() || patch.value().is_some_and(|members| slot.as_ref() == Some(members)) {
+        if patch.is_absent() || patch.value().is_some_and(|members| slot.as_deref() == Some(members)) {
             return Ok(());
         }
-        self.set("description", slot, patch.value().cloned())
+        self.set("description", slot, patch.value().cloned().map(Arc::new))
     }
 
     fn attributes(
         &mut self,
-        slot: &mut BTreeMap<String, Value>,
+        slot: &mut Arc<BTreeMap<String, Value>>,
         patch: &BTreeMap<String, Patch<Value>>,
         passthrough: &Map<String, Value>,
     ) -> Result<(), Error> {
         if patch.is_empty() && passthrough.is_empty() {
             return Ok(());
         }
+        let slot = Arc::make_mut(slot);
         for (name, value) in patch.iter().filter(|(_, value)| !value.is_absent()) {
             self.attribute(slot, name.clone(), value.value())?;
         }

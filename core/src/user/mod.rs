@@ -59,6 +59,8 @@ impl Status {
 }
 
 /// A user as Patchbay knows him, of the embedded directory or of a remote system.
+///
+/// What is large and seldom changes is shared between his revisions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     /// Identity. For a user of a remote system it is derived from `remote_id`.
@@ -99,7 +101,7 @@ pub struct User {
     pub phone: Option<Phone>,
     /// Locale settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub settings: Option<Settings>,
+    pub settings: Option<Arc<Settings>>,
     /// His picture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub icon: Option<IconRef>,
@@ -111,10 +113,10 @@ pub struct User {
     pub role: Option<RoleId>,
     /// A map of attributes of any JSON value. Unset, empty and filled are three states.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<Map<String, Value>>,
+    pub description: Option<Arc<Map<String, Value>>>,
     /// What only one dialect knows, keyed `dialect:name`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub attributes: BTreeMap<String, Value>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub attributes: Arc<BTreeMap<String, Value>>,
     /// His places in organizations.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub memberships: Vec<Membership>,
@@ -131,6 +133,10 @@ pub struct User {
     /// Who last changed him; `None` if it is not known, or was the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_by: Option<Arc<Author>>,
+}
+
+fn is_empty(attributes: &BTreeMap<String, Value>) -> bool {
+    attributes.is_empty()
 }
 
 impl User {
@@ -155,7 +161,7 @@ impl User {
             last_login_at: None,
             role: None,
             description: None,
-            attributes: BTreeMap::new(),
+            attributes: Arc::default(),
             memberships: Vec::new(),
             current_organization: None,
             created_at: at,

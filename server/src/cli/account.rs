@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io::{self, Read},
     path::PathBuf,
+    sync::Arc,
 };
 
 use clap::{Args, Subcommand};
@@ -323,7 +324,7 @@ impl One {
         if before.status == status {
             return print(&format!("{} is {shown} already\n", before.id));
         }
-        let mut after = before.clone();
+        let mut after = LinkedAccount::clone(&before);
         after.status = status;
         after.updated_at = SystemClock.now();
         let changes = told(Some(&before), Some(&after));
@@ -344,7 +345,7 @@ impl One {
         print(&format!("{id} is removed\n"))
     }
 
-    async fn find(&self, config: &Config) -> Result<(Folder, TenantId, LinkedAccount), Complaint> {
+    async fn find(&self, config: &Config) -> Result<(Folder, TenantId, Arc<LinkedAccount>), Complaint> {
         let (folder, tenant) = self.place.open(config).await?;
         let id = LinkedAccountId(self.id.clone());
         let account = folder.store.linked_account(tenant, &id).await;
@@ -387,7 +388,7 @@ async fn keep(
     delta: Delta,
     id: &LinkedAccountId,
     tenant: TenantId,
-    action: &str,
+    action: &'static str,
     changes: Vec<FieldChange>,
 ) -> Result<(), Complaint> {
     let mut entry = operator(action, id.to_string());

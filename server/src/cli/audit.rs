@@ -185,8 +185,17 @@ fn row(event: &AuditEvent) -> [String; 7] {
         (Outcome::Failed(why), _) => format!("failed: {why}"),
         (Outcome::Unknown(why), _) => format!("not known: {why}"),
     };
-    let (when, what, through) = (entry.at.to_string(), &entry.action, &entry.dialect);
-    [&event.position.to_string(), &when, &who, what, &on, through, &outcome].map(|cell| plain(cell))
+    let (position, when) = (event.position.to_string(), entry.at.to_string());
+    [
+        &*position,
+        &*when,
+        &*who,
+        &*entry.action,
+        &*on,
+        &*entry.dialect,
+        &*outcome,
+    ]
+    .map(plain)
 }
 
 /// One changed member: `title: "Captain" → "General"`.

@@ -163,9 +163,9 @@ fn user(number: u32, place: &Place) -> User {
         prefix: Some("+34".to_owned()),
         number: Some(format!("6{number:08}")),
     });
-    user.settings = Some(settings());
+    user.settings = Some(settings().into());
     user.role = Some(place.role);
-    user.description = description(number).as_object().cloned();
+    user.description = description(number).as_object().cloned().map(Into::into);
     user.memberships.push(Membership {
         organization: place.organization,
         status: MembershipStatus::Active,
@@ -248,7 +248,7 @@ mod tests {
         let patch = UserPatch {
             username: Patch::from(user.username.clone()),
             email: Patch::from(user.email.clone()),
-            description: Patch::from(user.description.clone()),
+            description: Patch::from(user.description.as_deref().cloned()),
             phone: Patch::Value(PhonePatch {
                 number: Patch::from(user.phone.clone().and_then(|phone| phone.number)),
                 ..PhonePatch::default()

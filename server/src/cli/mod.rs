@@ -138,13 +138,13 @@ fn print(text: &str) -> Result<(), Complaint> {
 }
 
 /// What the log keeps of an operator's act.
-fn operator(action: &str, resource: impl Into<String>) -> AuditEntry {
+fn operator(action: &'static str, resource: impl Into<String>) -> AuditEntry {
     AuditEntry {
         at: SystemClock.now(),
         actor: Actor::operator(),
-        action: action.to_owned(),
-        dialect: "console".to_owned(),
-        request_id: SystemEntropy.uuid().simple().to_string(),
+        action: action.into(),
+        dialect: "console".into(),
+        request_id: SystemEntropy.uuid().simple().to_string().into(),
         resource: resource.into(),
         account: None,
         outcome: Outcome::Done,

@@ -7,9 +7,14 @@
 use patchbay_core::error::Error;
 use serde::{Serialize, de::DeserializeOwned};
 
+/// Bytes that a document is given from the start: most users fit.
+const ROOM: usize = 1536;
+
 /// The document of a record.
 pub(crate) fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, Error> {
-    serde_json::to_vec(record).map_err(Error::internal)
+    let mut document = Vec::with_capacity(ROOM);
+    serde_json::to_writer(&mut document, record).map_err(Error::internal)?;
+    Ok(document)
 }
 
 /// The record of a document. Fails with [`Error::Internal`] if the bytes are not what [`encode`] wrote.

@@ -96,9 +96,9 @@ fn counted(caller: u32, count: u64) -> Changeset {
     changeset.audit = Some(AuditEntry {
         at: Timestamp::default(),
         actor: Actor::operator(),
-        action: "update_user".to_owned(),
-        dialect: "test".to_owned(),
-        request_id: "r".to_owned(),
+        action: "update_user".into(),
+        dialect: "test".into(),
+        request_id: "r".into(),
         resource: uid(caller).to_string(),
         account: None,
         outcome: Outcome::Done,

@@ -272,7 +272,7 @@ impl Store for Broken {
     async fn icon(&self, _: TenantId, _: UserId) -> Result<Option<Icon>, Error> {
         gone()
     }
-    async fn role(&self, _: TenantId, _: RoleId) -> Result<Option<Role>, Error> {
+    async fn role(&self, _: TenantId, _: RoleId) -> Result<Option<Arc<Role>>, Error> {
         gone()
     }
     async fn organization(&self, _: TenantId, _: Key<OrganizationId>) -> Result<Option<Organization>, Error> {
@@ -281,7 +281,7 @@ impl Store for Broken {
     async fn group(&self, _: TenantId, _: Key<GroupId>) -> Result<Option<Group>, Error> {
         gone()
     }
-    async fn linked_account(&self, _: TenantId, _: &LinkedAccountId) -> Result<Option<LinkedAccount>, Error> {
+    async fn linked_account(&self, _: TenantId, _: &LinkedAccountId) -> Result<Option<Arc<LinkedAccount>>, Error> {
         gone()
     }
     async fn linked_accounts(&self, _: TenantId) -> Result<Vec<LinkedAccount>, Error> {

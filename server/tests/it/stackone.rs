@@ -258,10 +258,7 @@ async fn an_update_shows_in_the_audit_log_with_its_dialect() {
     update(&patchbay, 0, json!({ "status": { "value": "disabled" } })).await;
     let events = patchbay.store.audit(patchbay.sample.tenant, 0, 100).await.unwrap();
     let entry = &events.last().unwrap().entry;
-    assert_eq!(
-        (entry.dialect.as_str(), entry.action.as_str()),
-        ("stackone", "update_user")
-    );
+    assert_eq!((&*entry.dialect, &*entry.action), ("stackone", "update_user"));
     assert_eq!(
         (entry.changes[0].field.as_str(), &entry.changes[0].after),
         ("status", &json!("disabled"))

@@ -1,5 +1,7 @@
 //! Between the wire and the domain: pure functions, both ways.
 
+use std::collections::BTreeMap;
+
 use patchbay_core::{
     clock::Timestamp,
     connector::RemoteFailure,
@@ -207,7 +209,7 @@ pub(super) fn encode_user(view: &UserView, expand: Expand) -> wire::User {
         name: user.name(),
         username: user.username.clone(),
         is_bot_user: user.is_bot.map(Flag),
-        roles: (local && expand.roles).then(|| view.role.iter().map(encode_role).collect()),
+        roles: (local && expand.roles).then(|| view.role.iter().map(|role| encode_role(role)).collect()),
         groups: (local && expand.groups).then(|| view.groups.iter().map(encode_group).collect()),
         status: user.status.map(encode_status),
         last_active_at: None,
@@ -305,7 +307,8 @@ pub(super) fn decode_user(user: wire::User, asked: &str) -> User {
         .into_iter()
         .flatten()
         .map(|(name, value)| (format!("{PASSTHROUGH}{name}"), value))
-        .collect();
+        .collect::<BTreeMap<_, _>>()
+        .into();
     decoded
 }
 

@@ -1,5 +1,7 @@
 //! Between wire and domain, both ways. Pure.
 
+use std::collections::BTreeMap;
+
 use patchbay_core::{
     clock::Timestamp,
     error::Error,
@@ -148,7 +150,7 @@ pub(super) fn encode_user(user: &User, tenant: TenantId) -> wire::User {
         name: Some(user.name().unwrap_or_else(|| NAMELESS.to_owned())),
         account: Some(tenant.to_string()),
         role: user.role.map(|role| role.to_string()),
-        description: user.description.clone(),
+        description: user.description.as_deref().cloned(),
         activity: activity.cloned(),
         created_ts: Some(seconds(user.created_at)),
         updated_ts: Some(seconds(user.updated_at)),
@@ -181,15 +183,16 @@ fn moment(seconds: &Number) -> Option<Timestamp> {
 pub(super) fn decode_user(id: &str, wire: wire::User) -> User {
     let mut user = User::remote(id);
     user.display_name = wire.name;
-    user.description = wire.description;
+    user.description = wire.description.map(Into::into);
     let attributes = [
         (ACTIVITY, wire.activity.map(Value::Object)),
         (ROLE, wire.role.map(Value::String)),
         (ACCOUNT, wire.account.map(Value::String)),
     ];
-    for (name, value) in attributes {
-        user.attributes.extend(value.map(|value| (name.to_owned(), value)));
-    }
+    let attributes = attributes
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    user.attributes = attributes.collect::<BTreeMap<_, _>>().into();
     user.created_at = wire.created_ts.as_ref().and_then(moment).unwrap_or_default();
     user.updated_at = wire.updated_ts.as_ref().and_then(moment).unwrap_or_default();
     user

@@ -99,7 +99,11 @@ impl Store for MemoryStore {
             }
         };
         let role = role.and_then(|role| data.roles.get(&role).cloned());
-        Ok(Some(Holder { credential, role, user }))
+        Ok(Some(Holder {
+            credential: credential.into(),
+            role: role.map(Arc::new),
+            user,
+        }))
     }
 
     async fn tenants(&self) -> Result<Vec<Tenant>, Error> {
@@ -123,8 +127,8 @@ impl Store for MemoryStore {
         Ok(self.read(tenant, |data| data.icons.get(&user).cloned()))
     }
 
-    async fn role(&self, tenant: TenantId, id: RoleId) -> Result<Option<Role>, Error> {
-        Ok(self.read(tenant, |data| data.roles.get(&id).cloned()))
+    async fn role(&self, tenant: TenantId, id: RoleId) -> Result<Option<Arc<Role>>, Error> {
+        Ok(self.read(tenant, |data| data.roles.get(&id).cloned().map(Arc::new)))
     }
 
     async fn organization(&self, tenant: TenantId, key: Key<OrganizationId>) -> Result<Option<Organization>, Error> {
@@ -145,9 +149,14 @@ impl Store for MemoryStore {
         }))
     }
 
-    async fn linked_account(&self, tenant: TenantId, id: &LinkedAccountId) -> Result<Option<LinkedAccount>, Error> {
+    async fn linked_account(
+        &self,
+        tenant: TenantId,
+        id: &LinkedAccountId,
+    ) -> Result<Option<Arc<LinkedAccount>>, Error> {
         Ok(self.read(tenant, |data| {
-            data.accounts.iter().find(|account| account.id == *id).cloned()
+            let account = data.accounts.iter().find(|account| account.id == *id);
+            account.cloned().map(Arc::new)
         }))
     }
 

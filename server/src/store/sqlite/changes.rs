@@ -6,7 +6,7 @@
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
-    io::{self, Write},
+    io::{self, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
     sync::atomic::{AtomicU64, Ordering},
@@ -62,7 +62,7 @@ impl Changes {
     /// What others have written since, if anything: to be given to [`Changes::noted`] once it is acted on.
     pub(super) fn others_wrote(&self) -> Option<u64> {
         // If the file cannot be looked at, others may have written.
-        let now = self.file.metadata().map_or(u64::MAX, |data| data.len());
+        let now = (&self.file).seek(SeekFrom::End(0)).unwrap_or(u64::MAX);
         (now != self.seen.load(Ordering::Acquire)).then_some(now)
     }
 

@@ -43,9 +43,9 @@ pub(super) fn write(
         outcome.apply(conn, changeset, delta)?;
     }
     let Outcome { committed, changes } = outcome;
-    if committed.changed
-        && let Some(entry) = Entry::new(changeset, changes, committed.user.as_deref())?
-    {
+    if let Some(entry) = changeset.audit.as_ref().filter(|_| committed.changed) {
+        let revision = committed.user.as_ref().map(|user| user.revision);
+        let entry = Entry::new(&mut entry.clone(), changes, revision)?;
         heads.append(conn, changeset.tenant, &entry)?;
     }
     remember::remember(conn, changeset, &committed, None)?;

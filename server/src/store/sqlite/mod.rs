@@ -160,10 +160,9 @@ impl SqliteStore {
         self.cache.user((tenant, id), || self.readers.user_by_id(tenant, id))
     }
 
-    fn role_by_id(&self, tenant: TenantId, id: RoleId) -> Result<Option<Role>, Error> {
+    fn role_by_id(&self, tenant: TenantId, id: RoleId) -> Result<Option<Arc<Role>>, Error> {
         const SQL: &str = "SELECT doc FROM roles WHERE tenant = ?1 AND id = ?2";
-        let role = self.cache.role(tenant, id, || self.readers.by_id(SQL, tenant, id.0))?;
-        Ok(role.map(Arc::unwrap_or_clone))
+        self.cache.role(tenant, id, || self.readers.by_id(SQL, tenant, id.0))
     }
 
     /// Takes no more changesets, writes and answers those that were taken, and ends the threads. Blocks until that is done;
@@ -210,7 +209,7 @@ fn spawn(folder: &Path, name: &str, work: impl FnOnce() + Send + 'static) -> Res
 impl Store for SqliteStore {
     async fn holder(&self, hash: &CredentialHash) -> Result<Option<Holder>, Error> {
         let credential = self.cache.credential(hash, || self.readers.credential(hash))?;
-        let Some(credential) = credential.map(Arc::unwrap_or_clone) else {
+        let Some(credential) = credential else {
             return Ok(None);
         };
         let tenant = credential.tenant;
@@ -243,7 +242,7 @@ impl Store for SqliteStore {
         self.readers.icon(tenant, user)
     }
 
-    async fn role(&self, tenant: TenantId, id: RoleId) -> Result<Option<Role>, Error> {
+    async fn role(&self, tenant: TenantId, id: RoleId) -> Result<Option<Arc<Role>>, Error> {
         self.role_by_id(tenant, id)
     }
 
@@ -265,11 +264,13 @@ impl Store for SqliteStore {
         }
     }
 
-    async fn linked_account(&self, tenant: TenantId, id: &LinkedAccountId) -> Result<Option<LinkedAccount>, Error> {
-        let account = self
-            .cache
-            .account(tenant, id, || self.readers.linked_account(tenant, id))?;
-        Ok(account.map(Arc::unwrap_or_clone))
+    async fn linked_account(
+        &self,
+        tenant: TenantId,
+        id: &LinkedAccountId,
+    ) -> Result<Option<Arc<LinkedAccount>>, Error> {
+        self.cache
+            .account(tenant, id, || self.readers.linked_account(tenant, id))
     }
 
     async fn linked_accounts(&self, tenant: TenantId) -> Result<Vec<LinkedAccount>, Error> {
@@ -285,9 +286,9 @@ impl Store for SqliteStore {
         self.readers.audit(tenant, after, limit)
     }
 
-    async fn commit(&self, changeset: Changeset) -> Result<Committed, Error> {
+    async fn commit(&self, mut changeset: Changeset) -> Result<Committed, Error> {
         confine::check(&changeset)?;
-        let prepared = prepare::prepare(&changeset)?;
+        let prepared = prepare::prepare(&mut changeset)?;
         self.queue.commit(changeset, prepared).await
     }
 

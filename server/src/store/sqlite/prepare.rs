@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use patchbay_core::{
-    audit,
+    audit::{self, AuditEntry, FieldChange},
     changeset::{self, Changeset, Delta},
     error::Error,
     revision::Revision,
@@ -40,21 +40,21 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Encodes what a changeset's entry becomes once it is known what changed.
+    /// Encodes what an entry becomes once it is known what changed. The entry itself is left as it was.
     pub(super) fn new(
-        changeset: &Changeset,
-        changes: Vec<audit::FieldChange>,
-        user: Option<&User>,
-    ) -> Result<Option<Self>, Error> {
-        let Some(entry) = &changeset.audit else {
-            return Ok(None);
-        };
-        let mut entry = entry.clone();
+        entry: &mut AuditEntry,
+        changes: Vec<FieldChange>,
+        revision: Option<Revision>,
+    ) -> Result<Self, Error> {
+        let (own, known) = (entry.changes.len(), entry.revision);
         entry.changes.extend(changes);
-        entry.revision = entry.revision.or(user.map(|user| user.revision));
-        let bytes = entry.encode()?;
+        entry.revision = known.or(revision);
+        let bytes = entry.encode();
+        entry.changes.truncate(own);
+        entry.revision = known;
+        let bytes = bytes?;
         let digest = audit::digest(&bytes);
-        Ok(Some(Self { bytes, digest }))
+        Ok(Self { bytes, digest })
     }
 }
 
@@ -62,7 +62,7 @@ impl Entry {
 ///
 /// `None` if it is anything else, if nothing would change, or if it would be refused: the record may have moved on since, so
 /// those answers are the writer's to give.
-pub(super) fn prepare(changeset: &Changeset) -> Result<Option<Prepared>, Error> {
+pub(super) fn prepare(changeset: &mut Changeset) -> Result<Option<Prepared>, Error> {
     let ([Delta::UpdateUser { id, expect, patch }], Some(seen)) = (changeset.deltas.as_slice(), &changeset.seen) else {
         return Ok(None);
     };
@@ -75,12 +75,14 @@ pub(super) fn prepare(changeset: &Changeset) -> Result<Option<Prepared>, Error> 
     if update.changes.is_empty() {
         return Ok(None);
     }
+    let entry = changeset.audit.as_mut();
+    let entry = entry.map(|entry| Entry::new(entry, update.changes, Some(update.user.revision)));
     Ok(Some(Prepared {
         from: seen.revision,
         document: encode(&update.user)?,
         rekeyed: update.user.username_key() != seen.username_key() || update.user.email_key() != seen.email_key(),
         icon: update.user.icon != seen.icon,
-        entry: Entry::new(changeset, update.changes, Some(&update.user))?,
+        entry: entry.transpose()?,
         user: Arc::new(update.user),
     }))
 }

@@ -45,20 +45,28 @@ const BATCH_BYTES: usize = 8 << 20;
 /// What the writer is asked.
 pub(super) enum Message {
     /// Write a changeset.
-    Commit(Box<Job>),
+    Commit(Job),
     /// Show that something can be written.
     Probe(oneshot::Sender<Result<(), Error>>),
     /// Write what is queued, then end.
     Stop,
 }
 
-/// A changeset in the queue.
+/// A changeset in the queue, and who waits for its outcome.
 pub(super) struct Job {
+    work: Box<Work>,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// What is to be written.
+struct Work {
     changeset: Changeset,
     prepared: Option<Prepared>,
     weight: usize,
-    answer: oneshot::Sender<Result<Committed, Error>>,
 }
+
+/// An outcome, and the work itself: it is freed where it was made, since freeing it here costs the one writer more.
+type Answer = (Result<Committed, Error>, Box<Work>);
 
 /// What callers and the writer share.
 #[derive(Default)]
@@ -101,17 +109,17 @@ impl Queue {
             return Err(Error::Busy { retry_after: 1 });
         }
         let (answer, outcome) = oneshot::channel();
-        let job = Job {
+        let work = Box::new(Work {
             changeset,
             prepared,
             weight,
-            answer,
-        };
-        if let Err(error) = self.send(Message::Commit(Box::new(job))) {
+        });
+        if let Err(error) = self.send(Message::Commit(Job { work, answer })) {
             self.shared.queued.fetch_sub(weight, Ordering::Relaxed);
             return Err(error);
         }
-        outcome.await.map_err(|_| closed())?
+        let (outcome, _work) = outcome.await.map_err(|_| closed())?;
+        outcome
     }
 
     /// Waits until the writer has shown that it can write.
@@ -280,7 +288,7 @@ impl Writer {
     fn tell(&self, jobs: &[Job], outcomes: &[Result<Committed, Error>]) {
         for (job, outcome) in jobs.iter().zip(outcomes) {
             if let Ok(committed) = outcome {
-                self.told.cache.committed(&job.changeset, committed);
+                self.told.cache.committed(&job.work.changeset, committed);
             }
         }
         if let Err(error) = self.told.changes.announce() {
@@ -308,9 +316,9 @@ impl Writer {
 
     /// Writes one changeset, in a savepoint of its own. The outer error ends the batch.
     fn write(&mut self, job: &Job) -> rusqlite::Result<Result<Committed, Error>> {
-        let Job {
+        let Work {
             changeset, prepared, ..
-        } = job;
+        } = &*job.work;
         let head = self.heads.known(changeset.tenant);
         self.execute("SAVEPOINT changeset")?;
         let outcome = commit::write(&self.conn, &mut self.heads, changeset, prepared.as_ref());
@@ -374,8 +382,8 @@ impl Batch {
     fn take(&mut self, message: Message) -> bool {
         match message {
             Message::Commit(job) => {
-                self.weight += job.weight;
-                self.jobs.push(*job);
+                self.weight += job.work.weight;
+                self.jobs.push(job);
                 false
             }
             Message::Probe(answer) => {
@@ -390,14 +398,14 @@ impl Batch {
 impl Job {
     fn tell(self, outcome: Result<Committed, Error>) {
         // The caller may be gone; what was written is written.
-        drop(self.answer.send(outcome));
+        drop(self.answer.send((outcome, self.work)));
     }
 }
 
 /// The tenants of jobs with an idempotency key, and the latest moment among each one's.
 fn keyed(jobs: &[Job]) -> HashMap<TenantId, Timestamp> {
     let mut tenants = HashMap::new();
-    for changeset in jobs.iter().map(|job| &job.changeset) {
+    for changeset in jobs.iter().map(|job| &job.work.changeset) {
         if changeset.idempotency.is_some() {
             let latest = tenants.entry(changeset.tenant).or_insert(changeset.at);
             *latest = changeset.at.max(*latest);

@@ -71,7 +71,8 @@ pub static CASES: [Case; 4] = [
             user.last_name = None;
             user.is_bot = Some(true);
             user.status = Some(Status::Blocked);
-            user.attributes.insert("passthrough:badge".to_owned(), json!(7));
+            let badge = ("passthrough:badge".to_owned(), json!(7));
+            user.attributes = std::collections::BTreeMap::from([badge]).into();
         },
         shows: || {
             json!({

@@ -85,9 +85,9 @@ pub fn entry(resource: &str) -> AuditEntry {
     AuditEntry {
         at: at(0),
         actor: Actor::operator(),
-        action: "update_user".to_owned(),
-        dialect: "test".to_owned(),
-        request_id: "r".to_owned(),
+        action: "update_user".into(),
+        dialect: "test".into(),
+        request_id: "r".into(),
         resource: resource.to_owned(),
         account: None,
         outcome: Outcome::Done,

@@ -96,7 +96,7 @@ fn ledger(state: LedgerState) -> LedgerEntry {
         id: LEDGER,
         account: LinkedAccountId("a".to_owned()),
         remote_id: "r".to_owned(),
-        request_id: "q".to_owned(),
+        request_id: "q".into(),
         fields: vec!["title".to_owned()],
         state,
         begun_at: at(0),
@@ -156,7 +156,7 @@ async fn records_are_kept_and_replaced(store: Arc<dyn Store>) {
         ];
         assert!(put(&*store, records).await.changed);
         assert_eq!(store.tenants().await.unwrap(), [tenant(name)]);
-        assert_eq!(store.role(T, ROLE).await.unwrap(), Some(role(T, name)));
+        assert_eq!(store.role(T, ROLE).await.unwrap(), Some(role(T, name).into()));
         for key in [Key::Id(ORGANIZATION), Key::Serial(Serial(7))] {
             assert_eq!(store.organization(T, key).await.unwrap(), Some(organization(T, name)));
         }
@@ -280,7 +280,7 @@ async fn holders_come_with_role_and_user(store: Arc<dyn Store>) {
     let found = holder("of user 1").await.unwrap();
     assert_eq!(
         (found.role, found.user.as_deref()),
-        (Some(role(T, "r")), Some(&with_role))
+        (Some(role(T, "r").into()), Some(&with_role))
     );
     assert_eq!(found.credential.fingerprint, "er 1");
     let found = holder("of user 2").await.unwrap();
@@ -288,7 +288,7 @@ async fn holders_come_with_role_and_user(store: Arc<dyn Store>) {
     let found = holder("of nobody").await.unwrap();
     assert_eq!((found.role, found.user), (None, None));
     let found = holder("of robot").await.unwrap();
-    assert_eq!((found.role, found.user), (Some(role(T, "r")), None));
+    assert_eq!((found.role, found.user), (Some(role(T, "r").into()), None));
     // A role that is taken away is gone at the next look.
     let drop_role = UserPatch {
         role: Patch::Null,
@@ -358,7 +358,7 @@ async fn linked_accounts_keep_their_order(store: Arc<dyn Store>) {
     ];
     assert_eq!(listed, expected.map(|(id, status)| (id.to_owned(), status)));
     let one = store.linked_account(T, &LinkedAccountId("a".to_owned())).await.unwrap();
-    assert_eq!(one, Some(account(T, "a", AccountStatus::Disabled)));
+    assert_eq!(one, Some(account(T, "a", AccountStatus::Disabled).into()));
 }
 
 async fn mail_addresses_of_several_users_find_nobody(store: Arc<dyn Store>) {

@@ -1,5 +1,7 @@
 //! The user itself: encoded where Patchbay is called, decoded where it calls.
 
+use std::collections::BTreeMap;
+
 use jiff::{civil, fmt::strtime, tz::TimeZone};
 use patchbay_core::{
     clock::Timestamp,
@@ -86,7 +88,9 @@ pub(in crate::dialects::nerm) fn decode_user(wire: wire::User) -> Option<User> {
         language_code: preferred_language,
         ..Settings::default()
     };
-    user.settings = Some(settings).filter(|settings| *settings != Settings::default());
+    user.settings = Some(settings)
+        .filter(|settings| *settings != Settings::default())
+        .map(Into::into);
     let undocumented = status.filter(|_| user.status.is_none());
     let cookies = cookies_accepted_at.map(|text| moment(&text).map_or(text, |moment| moment.to_string()));
     let kept = [
@@ -97,11 +101,10 @@ pub(in crate::dialects::nerm) fn decode_user(wire: wire::User) -> Option<User> {
         ("group_strings", group_strings),
         ("sailpoint_identity_id", sailpoint_identity_id),
     ];
-    for (name, value) in kept {
-        if let Some(value) = value {
-            user.attributes.insert(attribute(name), Value::String(value));
-        }
-    }
+    let kept = kept
+        .into_iter()
+        .filter_map(|(name, value)| Some((attribute(name), Value::String(value?))));
+    user.attributes = kept.collect::<BTreeMap<_, _>>().into();
     Some(user)
 }
 

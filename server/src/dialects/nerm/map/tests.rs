@@ -207,11 +207,12 @@ fn a_bare_user_has_an_id_a_uid_a_type_and_nulls() {
 #[test]
 fn statuses_and_languages_are_shown() {
     let mut user = User::new(UserId(Uuid::from_u128(7)), Serial(1), Timestamp::default());
-    user.settings = Some(Settings {
+    let settings = Settings {
         culture_code: Some("fr-CA".to_owned()),
         language_code: Some("de".to_owned()),
         ..Settings::default()
-    });
+    };
+    user.settings = Some(settings.into());
     for (status, shown) in Status::ALL
         .into_iter()
         .zip(["Active", "Pending", "Disabled", "Disabled"])

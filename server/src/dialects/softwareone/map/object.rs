@@ -36,7 +36,7 @@ pub(in super::super) fn user(view: &UserView, sees_all: bool, own: &[Organizatio
         first_name: user.first_name.clone(),
         last_name: user.last_name.clone(),
         last_login_at: user.last_login_at.map(|at| at.to_string()),
-        settings: user.settings.as_ref().map(settings),
+        settings: user.settings.as_deref().map(settings),
         accounts: sees_all.then(|| user.memberships.iter().filter_map(account_of).collect()),
         current_account: current.and_then(account_of),
         ..minimal(user)
@@ -97,7 +97,7 @@ pub(in super::super) fn account_user(view: &UserView, account: &Organization) ->
         phone: user.phone.as_ref().map(phone),
         first_name: user.first_name.clone(),
         last_name: user.last_name.clone(),
-        settings: user.settings.as_ref().map(settings),
+        settings: user.settings.as_deref().map(settings),
         groups: groups(view, membership),
         modules: Vec::new(),
         account: account_ref(account),
@@ -235,7 +235,7 @@ pub(in super::super) fn decode(wire: wire::User) -> User {
         prefix: phone.prefix,
         number: phone.number,
     });
-    user.settings = wire.settings.map(decode_settings);
+    user.settings = wire.settings.map(decode_settings).map(Into::into);
     user.last_login_at = moment(wire.last_login_at);
     user
 }

@@ -1,11 +1,10 @@
 //! `Prefer: heartbeat` (seed, header parameters; contract notes, section 5): newlines keep a slow call alive.
 //!
-//! The work runs in a task of its own, so that a caller who hangs up does not cut a remote write in two. If it ends within
-//! the interval, the answer is what it would have been. Else a 200 with chunked JSON begins: a newline each interval, which
+//! The work goes on if the caller hangs up ([`App::write`]). If it ends within the interval, the answer is what it would have been. Else a 200 with chunked JSON begins: a newline each interval, which
 //! JSON allows before a value, and always a whole JSON value at the end, the error envelope if the work failed: a body
 //! that is cut off or is no JSON ends the process of StackOne's own client.
 
-use std::{convert::Infallible, future::Future, time::Duration};
+use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -15,16 +14,12 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use patchbay_core::error::Error;
-use tokio::{
-    task::{JoinError, JoinHandle},
-    time::{Instant, timeout},
-};
-use tracing::Instrument;
+use tokio::time::{Instant, timeout};
 
 use super::{super::render, Answer};
 use crate::{
     app::App,
+    completion::Completion,
     dialects::Exchange,
     failure::{Failure, Kind},
     pipeline::RequestId,
@@ -34,8 +29,6 @@ use crate::{
 static PREFER: HeaderName = HeaderName::from_static("prefer");
 static APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 const HEARTBEAT: &str = "heartbeat";
-/// The most calls whose work is under way, those included whose callers hung up.
-const MOST_TASKS: usize = 4_096;
 /// The shortest interval, whatever is configured.
 const MIN_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -43,7 +36,7 @@ const MIN_INTERVAL: Duration = Duration::from_millis(10);
 pub(super) struct Heartbeat {
     app: App,
     preferred: bool,
-    request_id: String,
+    request_id: Arc<str>,
     path: String,
     /// When the call must have ended, heartbeats or not.
     deadline: Instant,
@@ -57,7 +50,7 @@ impl FromRequestParts<App> for Heartbeat {
         Ok(Self {
             app: app.clone(),
             preferred: preferred(&parts.headers),
-            request_id: id.map(|id| id.0.to_string()).unwrap_or_default(),
+            request_id: id.map_or_else(Arc::default, |id| id.0.clone()),
             path: parts.uri.path().to_owned(),
             deadline: Instant::now() + app.config.request_timeout,
         })
@@ -87,21 +80,16 @@ impl Heartbeat {
 
     /// The answer to a write, which goes on if the caller hangs up.
     pub(super) async fn write(self, work: impl Future<Output = Outcome> + Send + 'static) -> Response {
-        if self.app.tasks.len() >= MOST_TASKS {
-            let failure = Failure::new(Kind::Busy, "too much work is waiting, try again later");
-            return Failure {
-                retry_after: Some(1),
-                ..failure
-            }
-            .into_response();
-        }
-        let mut task = self.app.tasks.spawn(work.in_current_span());
+        let mut work = match self.app.write(work) {
+            Ok(work) => work,
+            Err(failure) => return failure.into_response(),
+        };
         if !self.preferred {
-            return ended(task.await).into_response();
+            return work.await.into_response();
         }
-        let mut response = match timeout(self.interval(), &mut task).await {
-            Ok(outcome) => ended(outcome).into_response(),
-            Err(_) => self.keep_alive(task),
+        let mut response = match timeout(self.interval(), &mut work).await {
+            Ok(outcome) => outcome.into_response(),
+            Err(_) => self.keep_alive(work),
         };
         let applied = HeaderValue::from_static(HEARTBEAT);
         response.headers_mut().insert(APPLIED.clone(), applied);
@@ -113,14 +101,14 @@ impl Heartbeat {
     }
 
     /// A 200 that has begun: the first newline now, then one each interval, then the outcome.
-    fn keep_alive(self, task: JoinHandle<Outcome>) -> Response {
-        let beats = stream::unfold(Some((self, task)), async |state| {
-            let (heartbeat, mut task) = state?;
+    fn keep_alive(self, work: Completion<Outcome>) -> Response {
+        let beats = stream::unfold(Some((self, work)), async |state| {
+            let (heartbeat, mut work) = state?;
             let wait = heartbeat.deadline.saturating_duration_since(Instant::now());
-            match timeout(wait.min(heartbeat.interval()), &mut task).await {
-                Ok(outcome) => Some((heartbeat.last(ended(outcome)), None)),
+            match timeout(wait.min(heartbeat.interval()), &mut work).await {
+                Ok(outcome) => Some((heartbeat.last(outcome), None)),
                 Err(_) if Instant::now() >= heartbeat.deadline => Some((heartbeat.last(Err(timed_out())), None)),
-                Err(_) => Some((Bytes::from_static(b"\n"), Some((heartbeat, task)))),
+                Err(_) => Some((Bytes::from_static(b"\n"), Some((heartbeat, work)))),
             }
         });
         let first = stream::once(async { Bytes::from_static(b"\n") });
@@ -136,7 +124,7 @@ impl Heartbeat {
         };
         telemetry::failed(&failure, &self.request_id, Some("stackone"));
         let exchange = Exchange {
-            request_id: self.request_id.clone(),
+            request_id: self.request_id.to_string(),
             path: self.path.clone(),
             now: self.app.clock.now(),
         };
@@ -147,17 +135,6 @@ impl Heartbeat {
 
 fn timed_out() -> Failure {
     Failure::new(Kind::Timeout, "the request has timed out")
-}
-
-/// What the task's end means: a panic in it is a failure like one in a handler.
-fn ended(outcome: Result<Outcome, JoinError>) -> Outcome {
-    match outcome {
-        Ok(outcome) => outcome,
-        Err(error) => Err(match error.try_into_panic() {
-            Ok(panic) => telemetry::panicked(panic.as_ref()),
-            Err(cancelled) => Error::internal(cancelled).into(),
-        }),
-    }
 }
 
 #[cfg(test)]
