@@ -222,18 +222,20 @@ proptest! {
     }
 }
 
-/// A text that breaks a bound, for some members.
-const WRONG_TEXTS: [(&str, fn(&mut UserPatch)); 6] = [
+/// Gives a member a text that breaks its bound.
+type Spoil = fn(&mut UserPatch);
+
+const WRONG_TEXTS: [(&str, Spoil); 6] = [
     ("username", |patch| patch.username = Patch::Value(" ".to_owned())),
     ("email", |patch| patch.email = Patch::Value("a b".to_owned())),
     ("first_name", |patch| {
-        patch.first_name = Patch::Value("x".repeat(MAX_TEXT + 1))
+        patch.first_name = Patch::Value("x".repeat(MAX_TEXT + 1));
     }),
     ("phone.prefix", |patch| {
-        phone(patch).prefix = Patch::Value("12345678901".to_owned())
+        phone(patch).prefix = Patch::Value("12345678901".to_owned());
     }),
     ("phone.number", |patch| {
-        phone(patch).number = Patch::Value("1234567890123456".to_owned())
+        phone(patch).number = Patch::Value("1234567890123456".to_owned());
     }),
     ("settings.time_zone", |patch| {
         patch.settings = Patch::Value(SettingsPatch {
