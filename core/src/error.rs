@@ -2,7 +2,9 @@
 //!
 //! Every variant's text is fit for the caller to read; what only the log may know sits in [`Error::Internal`].
 
-use crate::{connector::RemoteFailure, id::LinkedAccountId, linked_account::AccountStatus, revision::Revision};
+use crate::{
+    connector::RemoteFailure, id::LinkedAccountId, linked_account::AccountStatus, revision::Revision, user::Unfit,
+};
 
 /// A refusal or a failure of a use case.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -15,6 +17,9 @@ pub enum Error {
         /// What is wrong with it, to follow the member's name in a sentence: "must not be empty".
         reason: String,
     },
+    /// Values break rules of the domain, or of the dialect that the caller speaks. There is at least one.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Unfit(Vec<Unfit>),
     /// The provider cannot hold or say this member or value.
     #[error("{field} {reason}")]
     Unsupported {
@@ -110,7 +115,7 @@ impl Error {
     /// A short, stable name of the kind, for audit and metrics.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Invalid { .. } => "invalid",
+            Self::Invalid { .. } | Self::Unfit(_) => "invalid",
             Self::Unsupported { .. } => "unsupported",
             Self::NotImplemented { .. } => "not_implemented",
             Self::NotFound { .. } => "not_found",

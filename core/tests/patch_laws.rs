@@ -19,7 +19,7 @@ use patchbay_core::{
     patch::Patch,
     revision::{Expect, Revision},
     settings::{NumberFormatPatch, PhonePatch, SettingsPatch},
-    user::{MAX_ATTRIBUTES, MAX_FREE_BYTES, MAX_TEXT, User, UserPatch},
+    user::{MAX_ATTRIBUTES, MAX_FREE_BYTES, MAX_TEXT, Status, Unfit, User, UserPatch},
 };
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -140,11 +140,10 @@ proptest! {
     fn a_refused_patch_is_refused_whatever_else_it_says((user, patch) in (users(), patches())) {
         let wrong = UserPatch { title: Patch::Value("two\nlines".to_owned()), ..patch };
         prop_assert_eq!(refused(&user, &wrong), "title");
-        prop_assert_eq!(wrong.faults().len(), 1);
     }
 
     #[test]
-    fn every_text_that_is_refused_alone_is_a_fault(
+    fn all_texts_that_are_refused_alone_are_refused_together(
         (user, at) in (users(), prop::collection::btree_set(0_usize..WRONG_TEXTS.len(), 0..WRONG_TEXTS.len()))
     ) {
         let mut all = UserPatch::default();
@@ -155,8 +154,12 @@ proptest! {
             prop_assert_eq!(refused(&user, &one), field);
             spoil(&mut all);
         }
-        let faults: Vec<String> = all.faults().into_iter().map(|(field, _)| field).collect();
-        prop_assert_eq!(faults, at.iter().map(|place| WRONG_TEXTS[*place].0).collect::<Vec<_>>());
+        let together: Vec<String> = match user.apply(&all) {
+            Ok(_) => Vec::new(),
+            Err(Error::Unfit(members)) => members.into_iter().map(|member| member.field).collect(),
+            Err(_) => vec![refused(&user, &all)],
+        };
+        prop_assert_eq!(together, at.iter().map(|place| WRONG_TEXTS[*place].0).collect::<Vec<_>>());
     }
 
     #[test]
@@ -446,13 +449,104 @@ fn free_values_are_bounded_in_size_number_depth_and_keys() {
         attributes: (0..count).map(|n| (format!("a:{n}"), Patch::Value(json!(n)))).collect(),
         ..UserPatch::default()
     };
-    let full = nobody().apply(&many(MAX_ATTRIBUTES)).unwrap().user;
-    assert_eq!(full.attributes.len(), MAX_ATTRIBUTES);
-    let one_more = UserPatch {
-        passthrough: Map::from_iter([("b".to_owned(), json!(true))]),
+    assert!(nobody().apply(&many(MAX_ATTRIBUTES)).is_ok());
+    assert_eq!(refused(&nobody(), &many(MAX_ATTRIBUTES + 1)), "attributes.a:99");
+}
+
+fn attribute(name: &str, value: Value) -> UserPatch {
+    UserPatch {
+        attributes: [(name.to_owned(), Patch::Value(value))].into(),
+        ..UserPatch::default()
+    }
+}
+
+#[test]
+fn a_dialects_attributes_take_no_room_from_anothers() {
+    let passed = (0..MAX_ATTRIBUTES).map(|n| (n.to_string(), json!("x".repeat(200))));
+    let passed = UserPatch {
+        passthrough: passed.collect(),
         ..UserPatch::default()
     };
-    assert_eq!(refused(&full, &one_more), "attributes");
+    let full = nobody().apply(&passed).unwrap().user;
+    let other = full.apply(&attribute("a:b", json!("x".repeat(60_000)))).unwrap().user;
+    assert_eq!(other.attributes.len(), MAX_ATTRIBUTES + 1);
+    let own = |name: &str, value| UserPatch {
+        passthrough: Map::from_iter([(name.to_owned(), value)]),
+        ..UserPatch::default()
+    };
+    assert_eq!(refused(&other, &own("new", json!(1))), "attributes.passthrough:new");
+    let large = own("7", json!("x".repeat(30_000)));
+    assert_eq!(
+        refused(&other, &large),
+        "attributes.passthrough:7",
+        "the bytes, not the number"
+    );
+    assert!(other.apply(&own("7", Value::Null)).is_ok());
+    assert!(
+        other.apply(&passed).unwrap().changes.is_empty(),
+        "what is there already is not judged"
+    );
+}
+
+#[test]
+fn an_attributes_name_has_all_the_characters_that_the_refusal_names() {
+    let named = |length: usize| attribute(&format!("passthrough:{}", "é".repeat(length)), json!(1));
+    assert!(nobody().apply(&named(200)).is_ok());
+    let refusal = nobody().apply(&named(201)).unwrap_err().to_string();
+    assert!(refusal.ends_with("must have at most 200 characters"), "{refusal}");
+}
+
+#[test]
+fn a_value_that_is_there_already_is_not_judged() {
+    let unfit = |field: &str| Unfit {
+        field: field.to_owned(),
+        reason: "is not fit".to_owned(),
+    };
+    let sent = UserPatch {
+        email: text("no.address"),
+        username: Patch::Null,
+        status: Patch::Null,
+        display_name: text("Han Solo"),
+        unfit: ["email", "username", "status", "display_name"].map(unfit).to_vec(),
+        ..UserPatch::default()
+    };
+    let mut user = nobody();
+    user.email = Some("no.address".to_owned());
+    (user.first_name, user.last_name) = (Some("Han".to_owned()), Some("Solo".to_owned()));
+    assert_eq!(user.apply(&sent).unwrap().changes, [], "shown as it was sent");
+    let nameless = UserPatch {
+        display_name: Patch::Null,
+        unfit: vec![unfit("display_name")],
+        ..UserPatch::default()
+    };
+    assert!(matches!(user.apply(&nameless), Err(Error::Unfit(_))), "a name is shown");
+    assert_eq!(nobody().apply(&nameless).unwrap().changes, [], "no name is shown");
+    user.username = Some("han".to_owned());
+    user.first_name = None;
+    user.status = Some(Status::Enabled);
+    match user.apply(&sent) {
+        Err(Error::Unfit(refused)) => assert_eq!(refused, ["username", "display_name", "status"].map(unfit)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_kept_status_stays_and_others_follow() {
+    let sent = UserPatch {
+        status: Patch::Value(Status::Disabled),
+        status_kept: Some(Status::Blocked),
+        ..UserPatch::default()
+    };
+    for (before, after) in [
+        (Some(Status::Blocked), Status::Blocked),
+        (Some(Status::Enabled), Status::Disabled),
+        (Some(Status::Disabled), Status::Disabled),
+        (None, Status::Disabled),
+    ] {
+        let mut user = nobody();
+        user.status = before;
+        assert_eq!(user.apply(&sent).unwrap().user.status, Some(after), "{before:?}");
+    }
 }
 
 #[test]

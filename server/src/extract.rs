@@ -1,18 +1,24 @@
 //! What handlers read from a request besides the caller: bounded bodies, preconditions, idempotency keys.
 
+use std::{collections::BTreeSet, fmt};
+
 use axum::{
     extract::{FromRequest, FromRequestParts, Request},
     http::request::Parts,
+    response::{IntoResponse, Response},
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use patchbay_core::{
     changeset::{Idempotency, IdempotencyRecord},
     principal::Context,
     revision::{Expect, Revision},
 };
-use serde::de::DeserializeOwned;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, DeserializeOwned, MapAccess, SeqAccess, Visitor},
+};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -67,7 +73,8 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
 /// Decodes a JSON body.
 ///
 /// Fails with [`Kind::BadEncoding`] if it is not UTF-8, [`Kind::NotJson`] if it is not JSON, and [`Kind::Schema`], naming
-/// the member by its path, if it is JSON of another shape.
+/// the member by its path, if it is JSON of another shape or an object in it has a name twice: readers differ in which of
+/// the two they take (RFC 8259, section 4).
 pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     let text = std::str::from_utf8(body)
         .map_err(|_| Failure::new(Kind::BadEncoding, "the request body contains invalid characters"))?;
@@ -84,7 +91,72 @@ pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
         }
     })?;
     deserializer.end().map_err(|error| not_json(&error))?;
+    // Read once more for the path, which takes time, only where there is something to tell.
+    if serde_json::from_str::<Distinct>(text).is_err() {
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let Distinct = serde_path_to_error::deserialize(&mut deserializer)
+            .map_err(|error| schema(&error.path().to_string(), error.inner()))?;
+    }
     Ok(value)
+}
+
+/// The most characters of a caller's own word that a message repeats.
+const MAX_QUOTED: usize = 80;
+
+/// Any JSON whose objects have no name twice.
+struct Distinct;
+
+impl<'de> Deserialize<'de> for Distinct {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(DistinctNames)
+    }
+}
+
+struct DistinctNames;
+
+impl<'de> Visitor<'de> for DistinctNames {
+    type Value = Distinct;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Distinct, E> {
+        Ok(Distinct)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Distinct, E> {
+        Ok(Distinct)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Distinct, E> {
+        Ok(Distinct)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Distinct, E> {
+        Ok(Distinct)
+    }
+
+    fn visit_unit<E>(self) -> Result<Distinct, E> {
+        Ok(Distinct)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Distinct, A::Error> {
+        while items.next_element::<Distinct>()?.is_some() {}
+        Ok(Distinct)
+    }
+
+    /// Numbers that no integer holds come as maps too, since they are read with every digit.
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Distinct, A::Error> {
+        let mut names = BTreeSet::new();
+        while let Some((name, Distinct)) = members.next_entry::<String, Distinct>()? {
+            if let Some(twice) = names.replace(name) {
+                let shown: String = twice.chars().take(MAX_QUOTED).collect();
+                return Err(de::Error::custom(format_args!("duplicate field `{shown}`")));
+            }
+        }
+        Ok(Distinct)
+    }
 }
 
 /// How the keys begin by which `serde_json` tells its own values from those of a document.
@@ -230,6 +302,12 @@ pub fn not_modified_by(headers: &HeaderMap, same: impl Fn(&str) -> bool) -> Resu
         Some(Tags::Star) => true,
         Some(Tags::List(tags)) => tags.iter().any(|tag| same(&tag.text)),
     })
+}
+
+/// "Not modified", if the caller has this revision already. Fails as [`not_modified`] does.
+pub fn unchanged(headers: &HeaderMap, revision: Revision) -> Result<Option<Response>, Failure> {
+    let same = not_modified(headers, revision)?;
+    Ok(same.then(|| (StatusCode::NOT_MODIFIED, [(header::ETAG, etag(revision))]).into_response()))
 }
 
 /// A revision as a strong entity tag.

@@ -165,6 +165,17 @@ impl From<Error> for Failure {
         };
         match error {
             Error::Invalid { field, reason } => on(Kind::Invalid, field, reason),
+            Error::Unfit(members) => {
+                let mut members = members
+                    .into_iter()
+                    .map(|member| (Field::Domain(member.field), member.reason));
+                let (field, first) = members.next().unzip();
+                Self {
+                    field,
+                    also: members.collect(),
+                    ..Self::new(Kind::Invalid, first.unwrap_or(reason))
+                }
+            }
             Error::Unsupported { field, reason } => on(Kind::Unsupported, field, reason),
             Error::Taken { field } => on(Kind::Taken, field.to_owned(), "has already been taken".to_owned()),
             Error::NotImplemented { .. } => Self::new(Kind::NotImplemented, reason),

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{MAX_ATTRIBUTES, PASSTHROUGH, User, UserPatch, limits};
+use super::{PASSTHROUGH, Unfit, User, UserPatch, limits};
 use crate::{
     audit::FieldChange,
     error::Error,
@@ -30,7 +30,9 @@ pub struct Applied {
 impl User {
     /// Applies a delta to this user.
     ///
-    /// Fails with [`Error::Invalid`] naming the first member whose value breaks a bound, and then nothing is applied.
+    /// Fails with [`Error::Invalid`] naming the one member whose value breaks a bound, or with [`Error::Unfit`] naming all of
+    /// several, those that the caller's dialect would refuse among them, and then nothing is applied. A value that is there
+    /// already is not judged.
     pub fn apply(&self, patch: &UserPatch) -> Result<Applied, Error> {
         let UserPatch {
             username,
@@ -50,16 +52,26 @@ impl User {
             passthrough,
             memberships,
             current_organization,
+            status_kept,
+            unfit,
         } = patch;
         let mut user = self.clone();
-        let mut changes = Changes::default();
+        let mut changes = Changes::new(unfit);
         changes.text("username", &mut user.username, username, limits::username)?;
         changes.text("email", &mut user.email, email, limits::email)?;
         changes.text("first_name", &mut user.first_name, first_name, limits::text)?;
         changes.text("last_name", &mut user.last_name, last_name, limits::text)?;
-        changes.text("display_name", &mut user.display_name, display_name, limits::text)?;
+        // Callers know the name to show, not whether it is made of the others: that is what may come back.
+        if !changes.is_unfit("display_name") {
+            changes.text("display_name", &mut user.display_name, display_name, limits::text)?;
+        } else if display_name.value() != self.name().as_ref() {
+            changes.refuses("display_name");
+        }
         changes.text("title", &mut user.title, title, limits::text)?;
-        changes.set("status", &mut user.status, status.over(&self.status))?;
+        let kept = self
+            .status
+            .filter(|now| status.value().is_some() && status_kept.as_ref() == Some(now));
+        changes.set("status", &mut user.status, kept.or_else(|| status.over(&self.status)))?;
         changes.set("is_bot", &mut user.is_bot, is_bot.over(&self.is_bot))?;
         changes.phone(&mut user.phone, phone)?;
         changes.settings(&mut user.settings, settings)?;
@@ -72,18 +84,57 @@ impl User {
             changes.membership(&mut user.memberships, membership)?;
         }
         changes.current_organization(&mut user, *current_organization)?;
-        Ok(Applied {
-            user,
-            changes: changes.0,
-        })
+        let changes = changes.end()?;
+        Ok(Applied { user, changes })
     }
 }
 
 /// Collects what changed, while setting it.
-#[derive(Default)]
-struct Changes(Vec<FieldChange>);
+struct Changes<'a> {
+    made: Vec<FieldChange>,
+    unfit: &'a [Unfit],
+    refused: Vec<Unfit>,
+}
 
-impl Changes {
+impl<'a> Changes<'a> {
+    fn new(unfit: &'a [Unfit]) -> Self {
+        let (made, refused) = (Vec::new(), Vec::new());
+        Self { made, unfit, refused }
+    }
+
+    /// What changed; fails if something did that breaks a bound or that the caller's dialect would refuse.
+    fn end(self) -> Result<Vec<FieldChange>, Error> {
+        match self.refused.as_slice() {
+            [] => Ok(self.made),
+            [Unfit { field, reason }] if !self.is_unfit(field) => Err(Error::invalid(field, reason)),
+            _ => Err(Error::Unfit(self.refused)),
+        }
+    }
+
+    /// True if a check is passed; a value that breaks a bound is noted, so that the caller is told of all.
+    fn passes(&mut self, check: Result<(), Error>) -> Result<bool, Error> {
+        match check {
+            Ok(()) => Ok(true),
+            Err(Error::Invalid { field, reason }) => {
+                self.refused.push(Unfit { field, reason });
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn is_unfit(&self, field: &str) -> bool {
+        self.unfit.iter().any(|unfit| unfit.field == field)
+    }
+
+    /// True if the member may not change; that it would have is noted.
+    fn refuses(&mut self, field: &str) -> bool {
+        let before = self.refused.len();
+        let unfit = self.unfit.iter().filter(|unfit| unfit.field == field);
+        self.refused.extend(unfit.cloned());
+        self.refused.len() > before
+    }
+
     /// Sets one member and notes it if it differs.
     fn set<T: PartialEq + Serialize>(
         &mut self,
@@ -91,10 +142,10 @@ impl Changes {
         slot: &mut Option<T>,
         after: Option<T>,
     ) -> Result<(), Error> {
-        if *slot != after {
+        if *slot != after && !self.refuses(field) {
             let before = shown(slot.as_ref())?;
             *slot = after;
-            self.0.push(FieldChange {
+            self.made.push(FieldChange {
                 field: field.to_owned(),
                 before,
                 after: shown(slot.as_ref())?,
@@ -113,14 +164,13 @@ impl Changes {
         match patch {
             Patch::Absent => Ok(()),
             Patch::Null => self.set(field, slot, None),
-            Patch::Value(value) => {
-                check(field, value)?;
-                if slot.as_ref() == Some(value) {
-                    Ok(())
-                } else {
-                    self.set(field, slot, Some(value.clone()))
-                }
+            Patch::Value(value) if slot.as_ref() == Some(value) => Ok(()),
+            Patch::Value(_) if self.is_unfit(field) => {
+                self.refuses(field);
+                Ok(())
             }
+            Patch::Value(value) if self.passes(check(field, value))? => self.set(field, slot, Some(value.clone())),
+            Patch::Value(_) => Ok(()),
         }
     }
 
@@ -129,8 +179,12 @@ impl Changes {
             return self.clear("phone", slot, patch);
         };
         let mut phone = slot.clone().unwrap_or_default();
-        self.text("phone.prefix", &mut phone.prefix, prefix, limits::phone_prefix)?;
-        self.text("phone.number", &mut phone.number, number, limits::phone_number)?;
+        self.text("phone.prefix", &mut phone.prefix, prefix, |field, value| {
+            limits::bounded(field, value, 10)
+        })?;
+        self.text("phone.number", &mut phone.number, number, |field, value| {
+            limits::bounded(field, value, 15)
+        })?;
         *slot = Some(phone).filter(|phone| *phone != Phone::default());
         Ok(())
     }
@@ -220,11 +274,11 @@ impl Changes {
         slot: &mut Option<Arc<Map<String, Value>>>,
         patch: &Patch<Map<String, Value>>,
     ) -> Result<(), Error> {
-        if let Patch::Value(members) = patch {
-            limits::free("description", members.iter())?;
-        }
         if patch.is_absent() || patch.value().is_some_and(|members| slot.as_deref() == Some(members)) {
             return Ok(());
+        }
+        if let Patch::Value(members) = patch {
+            limits::free("description", members)?;
         }
         self.set("description", slot, patch.value().cloned().map(Arc::new))
     }
@@ -238,6 +292,7 @@ impl Changes {
         if patch.is_empty() && passthrough.is_empty() {
             return Ok(());
         }
+        let before = self.made.len();
         let slot = Arc::make_mut(slot);
         for (name, value) in patch.iter().filter(|(_, value)| !value.is_absent()) {
             self.attribute(slot, name.clone(), value.value())?;
@@ -249,13 +304,14 @@ impl Changes {
                 Some(value).filter(|value| !value.is_null()),
             )?;
         }
-        if slot.len() > MAX_ATTRIBUTES {
-            return Err(Error::invalid(
-                "attributes",
-                format!("must be at most {MAX_ATTRIBUTES}"),
-            ));
+        let written = self.made.iter().skip(before).filter(|change| !change.after.is_null());
+        let written = written.filter_map(|change| Some((change, change.field.strip_prefix("attributes.")?)));
+        let last: BTreeMap<_, _> = written.map(|(change, name)| (limits::dialect(name), change)).collect();
+        for (dialect, change) in last {
+            let kept = slot.iter().filter(|(name, _)| limits::dialect(name) == dialect);
+            limits::attributes(&change.field, kept)?;
         }
-        limits::free("attributes", slot.iter())
+        Ok(())
     }
 
     fn attribute(
@@ -267,9 +323,10 @@ impl Changes {
         let field = format!("attributes.{name}");
         limits::attribute_name(&field, &name)?;
         let before = slot.get(&name);
-        if before != after {
+        if before != after && !self.refuses(&field) {
+            after.map_or(Ok(()), |value| limits::attribute(&field, value))?;
             let (before, now) = (before.cloned().unwrap_or_default(), after.cloned().unwrap_or_default());
-            self.0.push(FieldChange {
+            self.made.push(FieldChange {
                 field,
                 before,
                 after: now,
@@ -315,7 +372,7 @@ impl Changes {
                 return Ok(());
             }
             if user.active(|organization| organization == wanted).is_none() {
-                return Err(not_a_member());
+                return self.passes(Err(not_a_member())).map(|_| ());
             }
         }
         let after = patch.over(&user.current_organization);

@@ -1,55 +1,30 @@
 //! The bounds on what a user's record may hold.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::UserPatch;
-use crate::{audit::FieldChange, error::Error};
+use crate::error::Error;
 
 /// The most characters in a one-line text such as a name.
 pub const MAX_TEXT: usize = 500;
-/// The most attributes a user may have.
+/// The most attributes a user may have of one dialect, so that none takes another's room.
 pub const MAX_ATTRIBUTES: usize = 256;
-/// The most bytes that the description, and likewise the attributes, may take as JSON.
+/// The most bytes that the description, and likewise the attributes of one dialect, may take as JSON.
 pub const MAX_FREE_BYTES: usize = 65_536;
 /// How deep free-form values may be nested. Below what JSON readers commonly bear, so that what is kept can be read again
 /// inside the records that quote it.
 const MAX_DEPTH: usize = 64;
-/// The most characters in an attribute's name, prefix included.
+/// The most characters in an attribute's name, after the dialect's.
 const MAX_ATTRIBUTE_NAME: usize = 200;
 /// The most characters in a mail address (RFC 3696, errata 1690, rounded up to the customary 320).
 const MAX_EMAIL: usize = 320;
 
-impl UserPatch {
-    /// Every one-line text that breaks a bound, whatever the record holds, each with what follows its name in a sentence.
-    /// [`super::User::apply`] refuses the first; dialects that list all ask here for the others.
-    pub fn faults(&self) -> Vec<(String, String)> {
-        let fault = |said: FieldChange| match one_line(&said.field, said.after.as_str()?) {
-            Err(Error::Invalid { field, reason }) => Some((field, reason)),
-            _ => None,
-        };
-        self.said().into_iter().filter_map(fault).collect()
-    }
-}
-
-/// Checks the one-line text at a domain path; what is free of form passes.
-fn one_line(field: &str, value: &str) -> Result<(), Error> {
-    match field {
-        "username" => username(field, value),
-        "email" => email(field, value),
-        "phone.prefix" => phone_prefix(field, value),
-        "phone.number" => phone_number(field, value),
-        _ if field.starts_with("attributes.") || field == "description" => Ok(()),
-        _ => text(field, value),
-    }
-}
-
 /// Checks a one-line text: bounded, no control characters. Empty is a value.
-pub(super) fn text(field: &str, value: &str) -> Result<(), Error> {
+pub fn text(field: &str, value: &str) -> Result<(), Error> {
     bounded(field, value, MAX_TEXT)
 }
 
 /// Checks a one-line text with a bound of its own.
-fn bounded(field: &str, value: &str, max: usize) -> Result<(), Error> {
+pub(super) fn bounded(field: &str, value: &str, max: usize) -> Result<(), Error> {
     if value.chars().count() > max {
         return Err(Error::invalid(field, format!("must have at most {max} characters")));
     }
@@ -59,18 +34,8 @@ fn bounded(field: &str, value: &str, max: usize) -> Result<(), Error> {
     Ok(())
 }
 
-/// Checks the country prefix of a telephone number.
-pub(super) fn phone_prefix(field: &str, value: &str) -> Result<(), Error> {
-    bounded(field, value, 10)
-}
-
-/// Checks a telephone number without its prefix.
-pub(super) fn phone_number(field: &str, value: &str) -> Result<(), Error> {
-    bounded(field, value, 15)
-}
-
 /// Checks a user name: a text that is not empty and neither begins nor ends with a space.
-pub(super) fn username(field: &str, value: &str) -> Result<(), Error> {
+pub fn username(field: &str, value: &str) -> Result<(), Error> {
     if value.is_empty() {
         return Err(Error::invalid(field, "must not be empty"));
     }
@@ -82,7 +47,7 @@ pub(super) fn username(field: &str, value: &str) -> Result<(), Error> {
 
 /// Checks a mail address no further than every vendor does: a text that is not empty and has no spaces. Whether it must
 /// have the form of an address is a dialect's rule, see [`is_mail_address`].
-pub(super) fn email(field: &str, value: &str) -> Result<(), Error> {
+pub fn email(field: &str, value: &str) -> Result<(), Error> {
     if value.is_empty() || value.chars().any(char::is_whitespace) {
         return Err(Error::invalid(field, "must be a mail address"));
     }
@@ -104,25 +69,52 @@ pub(super) fn attribute_name(field: &str, name: &str) -> Result<(), Error> {
     }
     // The refusal names the member and is kept in the audit log: no more of the name than would have been allowed.
     let shown: String = field.chars().take(MAX_ATTRIBUTE_NAME).collect();
-    bounded(&shown, name, MAX_ATTRIBUTE_NAME)
+    let own = name.split_once(':').map_or(name, |(_, own)| own);
+    bounded(&shown, own, MAX_ATTRIBUTE_NAME)
 }
 
-/// Checks free-form values: that they read back as they are written, and their size, as the bytes they take in JSON,
-/// roughly.
-pub(super) fn free<'a>(field: &str, members: impl Iterator<Item = (&'a String, &'a Value)>) -> Result<(), Error> {
-    let mut bytes = 0;
+/// Checks that an attribute's value reads back as it is written.
+pub(super) fn attribute(field: &str, value: &Value) -> Result<(), Error> {
+    legible(field, value, MAX_DEPTH)
+}
+
+/// The dialect that an attribute belongs to.
+pub(super) fn dialect(attribute: &str) -> &str {
+    attribute.split_once(':').map_or(attribute, |(dialect, _)| dialect)
+}
+
+/// Checks how many attributes a dialect has and what they take together. `field` is the last one written.
+pub(super) fn attributes<'a>(
+    field: &str,
+    members: impl Iterator<Item = (&'a String, &'a Value)> + Clone,
+) -> Result<(), Error> {
+    if members.clone().count() > MAX_ATTRIBUTES {
+        let reason = format!("is one too many: at most {MAX_ATTRIBUTES} of its kind are kept");
+        return Err(Error::invalid(field, reason));
+    }
+    if bytes(members) > MAX_FREE_BYTES {
+        let reason = format!("must take at most {MAX_FREE_BYTES} bytes together with others of its kind");
+        return Err(Error::invalid(field, reason));
+    }
+    Ok(())
+}
+
+/// Checks free-form values: that they read back as they are written, and their size.
+pub(super) fn free(field: &str, members: &Map<String, Value>) -> Result<(), Error> {
     for (name, value) in members {
         legible_key(field, name)?;
         legible(field, value, MAX_DEPTH)?;
-        bytes += name.len() + 4 + weight(value);
     }
-    if bytes > MAX_FREE_BYTES {
-        return Err(Error::invalid(
-            field,
-            format!("must take at most {MAX_FREE_BYTES} bytes"),
-        ));
+    if bytes(members.iter()) > MAX_FREE_BYTES {
+        let reason = format!("must take at most {MAX_FREE_BYTES} bytes");
+        return Err(Error::invalid(field, reason));
     }
     Ok(())
+}
+
+/// The bytes that members take in JSON, roughly.
+fn bytes<'a>(members: impl Iterator<Item = (&'a String, &'a Value)>) -> usize {
+    members.map(|(name, value)| name.len() + 4 + weight(value)).sum()
 }
 
 /// Checks that a value has at most so many containers in one another, and no key that its reader takes for more than a key.

@@ -4,7 +4,7 @@
 //! in every dialect; `docs/dialects.md` says which wire member is which field.
 
 mod apply;
-mod limits;
+pub mod limits;
 mod said;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -264,6 +264,22 @@ pub struct UserPatch {
     pub memberships: Vec<MembershipPatch>,
     /// The organization to work in from now on, where his membership must be active; null withdraws the choice.
     pub current_organization: Patch<OrganizationId>,
+    /// A status that stays where `status` says another: the caller's dialect has one word for both, so that what it
+    /// shows is as asked for already.
+    pub status_kept: Option<Status>,
+    /// What the caller's dialect would refuse of what is said above. It counts only where the record would change: what
+    /// another dialect set can be sent back as it was read.
+    pub unfit: Vec<Unfit>,
+}
+
+/// A member that a dialect does not take as it was sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field} {reason}")]
+pub struct Unfit {
+    /// Domain path of the member.
+    pub field: String,
+    /// What is wrong with it, to follow the member's name in a sentence.
+    pub reason: String,
 }
 
 /// Prefix of the attributes in which the directory keeps passed-through members.

@@ -33,6 +33,9 @@ impl UserPatch {
             passthrough,
             memberships,
             current_organization,
+            // How the rest is meant, not something said.
+            status_kept: _,
+            unfit: _,
         } = self;
         let mut said = Said::default();
         said.member("username", username);

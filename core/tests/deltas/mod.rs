@@ -198,6 +198,7 @@ pub(crate) fn patches() -> impl Strategy<Value = UserPatch> {
             passthrough: passthrough.into_iter().collect(),
             memberships,
             current_organization,
+            ..UserPatch::default()
         }
     })
 }

@@ -5,9 +5,10 @@ use axum::{
     extract::{Path, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
 use patchbay_core::{
     error::Error,
+    id::UserId,
     provider::{GetUser, Include, UpdateUser, UserView},
     store::UserKey,
 };
@@ -66,16 +67,13 @@ async fn get_user(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let query = GetUser {
-        key: UserKey::Opaque(path_id(id)?),
+        key: UserKey::Id(path_id(id)?),
         member_of: None,
         include: Include::default(),
     };
     let view = app.gateway.get_user(&context, None, &query).await?;
-    let revision = view.user.revision;
-    if extract::not_modified(&headers, revision)? {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, extract::etag(revision))]).into_response());
-    }
-    Ok(answer(&view))
+    let unchanged = extract::unchanged(&headers, view.user.revision)?;
+    Ok(unchanged.unwrap_or_else(|| answer(&view)))
 }
 
 /// Changes the members that the body names, and answers the user as he is then.
@@ -115,15 +113,14 @@ async fn patch_user(
     Body(body): Body,
 ) -> Result<Response, Failure> {
     let id = path_id(id)?;
-    let patch = map::decode_change(&id, unwrap(&body)?)?;
+    let patch = map::decode_change(&id.to_string(), unwrap(&body)?)?;
     let update = UpdateUser {
         patch,
         idempotency: conditions.idempotency(&context, &[&body]),
         expect: conditions.expect,
-        member_of: None,
-        include: Include::default(),
+        ..UpdateUser::default()
     };
-    let key = UserKey::Opaque(id);
+    let key = UserKey::Id(id);
     let updated = app.gateway.update_user(&context, None, &key, update).await?;
     let view = updated
         .view
@@ -137,12 +134,14 @@ fn answer(view: &UserView) -> Response {
     ([(header::ETAG, etag)], Json(UserResponse { user })).into_response()
 }
 
-/// An id that is no text names nobody.
-fn path_id(id: Result<Path<String>, PathRejection>) -> Result<String, Failure> {
-    id.map(|Path(id)| id).map_err(|rejection| Failure {
+/// The user whom the path names. An id that is no UUID, or no text, names nobody.
+fn path_id(id: Result<Path<String>, PathRejection>) -> Result<UserId, Failure> {
+    let nobody = || Failure::new(Kind::NotFound, "user not found");
+    let Path(id) = id.map_err(|rejection| Failure {
         log: Some(rejection.to_string()),
-        ..Failure::new(Kind::NotFound, "user not found")
-    })
+        ..nobody()
+    })?;
+    map::uuid(&id).map(UserId).ok_or_else(nobody)
 }
 
 /// The members of `user`.

@@ -12,6 +12,8 @@
 //! | `locale`, `preferred_language` | `settings.culture_code`, `settings.language_code` (read only) |
 //! | `type`, `profile_id`, `admin`, `group_strings`, `sailpoint_identity_id`, `cookies_accepted_at` | attributes `nerm:...` |
 
+use uuid::Uuid;
+
 mod change;
 mod object;
 #[cfg(test)]
@@ -39,6 +41,11 @@ pub(super) fn wire_name(path: &str) -> String {
             .unwrap_or(path),
     };
     name.to_owned()
+}
+
+/// Reads a UUID as the vendor writes one: with its hyphens, or as a `uid` is without. Braces and `urn:uuid:` make it no id.
+pub(super) fn uuid(text: &str) -> Option<Uuid> {
+    Uuid::try_parse(text).ok().filter(|_| matches!(text.len(), 32 | 36))
 }
 
 /// The key of one of this dialect's attributes.

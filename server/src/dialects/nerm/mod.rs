@@ -63,13 +63,11 @@ impl Dialect for Nerm {
         let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim();
         let (scheme, rest) = value.split_once(char::is_whitespace)?;
         let rest = rest.trim();
-        let key = if scheme.eq_ignore_ascii_case("Bearer") {
-            rest
-        } else if scheme.eq_ignore_ascii_case("Token") {
-            token_parameter(rest)?
-        } else {
-            return None;
-        };
+        let known = ["Bearer", "Token"];
+        let key = known
+            .iter()
+            .any(|name| scheme.eq_ignore_ascii_case(name))
+            .then(|| token(rest))?;
         (!key.is_empty()).then(|| key.to_owned())
     }
 
@@ -142,12 +140,15 @@ impl Dialect for Nerm {
     }
 }
 
-/// The key in `token=KEY`, `token="KEY"`, with or without further parameters.
-fn token_parameter(parameters: &str) -> Option<&str> {
-    let first = parameters.split([',', ';']).next()?.trim();
-    let value = first.strip_prefix("token=")?;
+/// The key in `token=KEY` or `token="KEY"`, among further parameters or alone, or bare in the first place: the forms that
+/// the vendor's framework (Rails, `ActionController::HttpAuthentication::Token`) reads under either scheme, and with
+/// `token` in another place than the first, which is as clear.
+fn token(parameters: &str) -> &str {
+    let mut parts = parameters.split([',', ';', '\t']).map(str::trim);
+    let first = parts.clone().next().unwrap_or_default();
+    let value = parts.find_map(|part| part.strip_prefix("token=")).unwrap_or(first);
     let unquoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
-    Some(unquoted.unwrap_or(value))
+    unquoted.unwrap_or(value)
 }
 
 fn body(failure: &Failure) -> ErrorResponse {

@@ -239,6 +239,7 @@ fn twice(path: String, wrong: &mut Wrong) {
 
 #[cfg(test)]
 mod tests {
+    use patchbay_core::user::UserPatch;
     use serde_json::json;
 
     use super::*;
@@ -247,7 +248,7 @@ mod tests {
     fn right(fold: impl FnOnce(&mut Wrong) -> Value) -> Value {
         let mut wrong = Wrong::default();
         let value = fold(&mut wrong);
-        wrong.none(&Vec::new()).unwrap();
+        wrong.none(&UserPatch::default()).unwrap();
         value
     }
 
@@ -255,7 +256,7 @@ mod tests {
     fn refused(fold: impl FnOnce(&mut Wrong) -> Value) -> Vec<String> {
         let mut wrong = Wrong::default();
         fold(&mut wrong);
-        let failure = wrong.none(&Vec::new()).unwrap_err();
+        let failure = wrong.none(&UserPatch::default()).unwrap_err();
         let fields = failure
             .field
             .into_iter()

@@ -1,15 +1,18 @@
 //! What is wrong with a change, member by member: the vendor's `errors` is a map, so the caller is told all of it at once.
 
-use patchbay_core::error::Error;
+use patchbay_core::{
+    clock::Timestamp,
+    error::Error,
+    id::{Serial, UserId},
+    user::{Unfit, User, UserPatch},
+};
+use uuid::Uuid;
 
 use super::map;
 use crate::failure::{Failure, Field, Kind};
 
 /// The most members that a refusal names.
 const MOST: usize = 100;
-
-/// Texts of a change that break a bound, by the domain's path, each with what follows its name in a sentence.
-pub(super) type Faults = Vec<(String, String)>;
 
 /// The members that are wrong, by the caller's names, each with what follows its name in a sentence.
 #[derive(Debug, Default)]
@@ -36,46 +39,38 @@ impl Wrong {
         Ok(())
     }
 
-    /// Fails with [`Kind::Invalid`] naming every member if anything is wrong, the `faults` among them. These alone are the
-    /// use case's to refuse, see [`refused`].
-    pub(super) fn none(self, faults: &Faults) -> Result<(), Failure> {
-        let mut members = self.0.into_iter();
-        let Some((member, reason)) = members.next() else {
+    /// Fails with [`Kind::Invalid`] naming every member if anything is wrong, those among them that the use case would refuse
+    /// of `patch`. Alone these are the use case's to refuse: it knows what would change.
+    pub(super) fn none(mut self, patch: &UserPatch) -> Result<(), Failure> {
+        if self.0.is_empty() {
             return Ok(());
-        };
+        }
+        for Unfit { field, reason } in patch.unfit.iter().cloned().chain(out_of_bounds(patch)) {
+            let member = map::wire_name(&field);
+            if !self.0.iter().any(|(noted, _)| *noted == member) {
+                self.add(member, reason);
+            }
+        }
+        let mut members = self.0.into_iter();
+        let (member, reason) = members.next().unwrap_or_default();
         let mut failure = Failure::about(Kind::Invalid, member, reason);
         failure.also = members.map(|(member, reason)| (Field::Wire(member), reason)).collect();
-        Err(with_faults(failure, faults))
+        Err(failure)
     }
 }
 
-/// A refusal of the use case; if it is about one member, with all the faults of the change.
-pub(super) fn refused(error: Error, faults: &Faults) -> Failure {
-    let failure = Failure::from(error);
-    match failure.kind {
-        Kind::Invalid => with_faults(failure, faults),
-        _ => failure,
+/// The texts of a change that break a bound, whatever the record holds.
+fn out_of_bounds(patch: &UserPatch) -> Vec<Unfit> {
+    let anybody = User::new(UserId(Uuid::nil()), Serial(0), Timestamp::default());
+    let patch = UserPatch {
+        unfit: Vec::new(),
+        ..patch.clone()
+    };
+    match anybody.apply(&patch) {
+        Err(Error::Unfit(all)) => all,
+        Err(Error::Invalid { field, reason }) => vec![Unfit { field, reason }],
+        _ => Vec::new(),
     }
-}
-
-fn with_faults(mut failure: Failure, faults: &Faults) -> Failure {
-    let mut also = failure.also.into_vec();
-    let mut named: Vec<String> = failure
-        .field
-        .iter()
-        .chain(also.iter().map(|(field, _)| field))
-        .map(name)
-        .collect();
-    for (field, reason) in faults {
-        let field = Field::Domain(field.clone());
-        let member = name(&field);
-        if !named.contains(&member) {
-            named.push(member);
-            also.push((field, reason.clone()));
-        }
-    }
-    failure.also = also.into();
-    failure
 }
 
 /// The caller's name of a member.

@@ -12,7 +12,7 @@ use patchbay_core::{
     policy::{Action, Reach, Statement},
     provider::UserView,
     role,
-    user::{PASSTHROUGH, Status, User, UserPatch, is_mail_address},
+    user::{PASSTHROUGH, Status, Unfit, User, UserPatch, is_mail_address},
 };
 use reqwest::Url;
 use serde_json::{Map, Value};
@@ -50,12 +50,14 @@ fn quoted(text: &str) -> String {
 /// can have.
 pub(super) fn decode_update(body: wire::UserUpdate) -> Result<UserPatch, Error> {
     Ok(UserPatch {
-        email: decode_email(body.primary_email_address)?,
+        unfit: unfit_email(&body.primary_email_address),
+        email: body.primary_email_address,
         first_name: body.first_name,
         last_name: body.last_name,
         display_name: body.name,
         username: body.username,
         is_bot: body.is_bot_user.map(|flag| flag.0),
+        status_kept: kept_status(&body.status),
         status: decode_status(body.status)?,
         passthrough: match body.passthrough {
             Patch::Value(members) => members,
@@ -65,16 +67,32 @@ pub(super) fn decode_update(body: wire::UserUpdate) -> Result<UserPatch, Error> 
     })
 }
 
-/// An address of the form of one: the vendor calls the member "primary email address", not just a text.
-fn decode_email(email: Patch<String>) -> Result<Patch<String>, Error> {
-    match email.value() {
-        Some(text) if !is_mail_address(text) => Err(Error::invalid("email", "must be a mail address")),
-        _ => Ok(email),
-    }
+/// A new address must have the form of one: the vendor calls the member "primary email address", not just a text. What
+/// another dialect set may come back as it was read.
+fn unfit_email(email: &Patch<String>) -> Vec<Unfit> {
+    let unfit = email.value().filter(|text| !is_mail_address(text));
+    let unfit = unfit.map(|_| Unfit {
+        field: "email".to_owned(),
+        reason: "must be a mail address".to_owned(),
+    });
+    unfit.into_iter().collect()
+}
+
+/// The status that stays where `value` alone is sent, being shown by the same word: Blocked, for `disabled`.
+fn kept_status(status: &Patch<Object<EnumValue>>) -> Option<Status> {
+    let Object(EnumValue { value, source_value }) = status.value()?;
+    let value = value.value()?;
+    let behind = |status: &Status| status_value(*status) == value;
+    let named = source_value.value().and_then(named_status).filter(behind);
+    let other = Status::ALL
+        .into_iter()
+        .filter(behind)
+        .find(|status| value_status(value) != Some(*status));
+    other.filter(|_| named.is_none())
 }
 
 /// What `status` says. `value` decides; a `source_value` that names one of the statuses behind that value picks it, so
-/// that a status read can be sent back unchanged. Without a usable `value`, `source_value` decides alone. `{}` says
+/// that a status read can be sent back unchanged; [`kept_status`] does the same for `value` alone. Without a usable `value`, `source_value` decides alone. `{}` says
 /// nothing, `null` and `{"value": null}` clear.
 fn decode_status(status: Patch<Object<EnumValue>>) -> Result<Patch<Status>, Error> {
     let Object(EnumValue { value, source_value }) = match status {
@@ -144,10 +162,14 @@ fn encode_status(status: Status) -> EnumValue {
     EnumValue::of(status_value(status), status.as_str())
 }
 
-/// A status as it is asked for: `source_value` only where `value` alone would mean another one.
-fn ask_status(status: Status) -> EnumValue {
+/// A status as it is asked for: `source_value` only where `value` alone would mean another one, or leave another one.
+fn ask_status(status: Status, kept: Option<Status>) -> EnumValue {
     let mut asked = encode_status(status);
-    if value_status(status_value(status)) == Some(status) {
+    let word = status_value(status);
+    let leaves = Status::ALL
+        .into_iter()
+        .find(|other| *other != status && status_value(*other) == word);
+    if value_status(word) == Some(status) && leaves == kept {
         asked.source_value = Patch::Absent;
     }
     asked
@@ -175,7 +197,7 @@ pub(super) fn encode_update(patch: &UserPatch) -> Result<wire::UserUpdate, Error
         name: patch.display_name.clone(),
         username: patch.username.clone(),
         is_bot_user: patch.is_bot.map(Flag),
-        status: patch.status.map(|status| Object(ask_status(status))),
+        status: patch.status.map(|status| Object(ask_status(status, patch.status_kept))),
         passthrough: if patch.passthrough.is_empty() {
             Patch::Absent
         } else {
@@ -242,17 +264,15 @@ fn encode_role(role: &role::Role) -> wire::Role {
     }
 }
 
-/// StackOne's word for a role, by what the role permits.
+/// StackOne's word for a role, by what the role permits and on whom.
 fn role_type(role: &role::Role) -> &'static str {
     let statement = &role.statement;
     if role.reach == Reach::Tenant && statement.covers(&Statement::everything()) {
         "admin"
     } else if statement.permits(Action::UpdateUser) {
         "editor"
-    } else if statement.permits_own_update() {
-        "basic"
     } else if statement.permits(Action::GetUser) {
-        "viewer"
+        if role.reach == Reach::Tenant { "viewer" } else { "basic" }
     } else {
         "restricted"
     }
@@ -393,11 +413,36 @@ mod tests {
         for each in Status::ALL {
             let shown = serde_json::to_value(encode_status(each)).unwrap();
             assert_eq!(status(&shown), Ok(Patch::Value(each)));
-            let asked = serde_json::to_value(ask_status(each)).unwrap();
+            let asked = serde_json::to_value(ask_status(each, None)).unwrap();
             assert_eq!(status(&asked), Ok(Patch::Value(each)));
+            let body: wire::UserUpdate = serde_json::from_value(json!({ "status": asked })).unwrap();
+            assert_eq!(decode_update(body).unwrap().status_kept, None, "{each:?} and no other");
         }
         let contrary = json!({ "value": "enabled", "source_value": "Blocked" });
         assert_eq!(status(&contrary), Ok(Patch::Value(Status::Enabled)), "value decides");
+    }
+
+    #[test]
+    fn the_word_alone_leaves_the_other_status_that_it_stands_for() {
+        for (sent, kept) in [
+            (json!({ "value": "disabled" }), Some(Status::Blocked)),
+            (
+                json!({ "value": "disabled", "source_value": null }),
+                Some(Status::Blocked),
+            ),
+            (json!({ "value": "disabled", "source_value": "Disabled" }), None),
+            (json!({ "value": "disabled", "source_value": "blocked" }), None),
+            (json!({ "source_value": "Disabled" }), None),
+            (json!({ "value": "enabled" }), None),
+            (json!({ "value": null }), None),
+        ] {
+            let body: wire::UserUpdate = serde_json::from_value(json!({ "status": sent })).unwrap();
+            let patch = decode_update(body).unwrap();
+            assert_eq!(patch.status_kept, kept, "{sent}");
+            let again = serde_json::to_value(encode_update(&patch).unwrap()).unwrap();
+            let again = decode_update(serde_json::from_value(again).unwrap()).unwrap();
+            assert_eq!((again.status, again.status_kept), (patch.status, kept), "{sent}");
+        }
     }
 
     #[test]

@@ -46,29 +46,13 @@ pub(super) struct Flag(pub(super) bool);
 
 impl<'de> Deserialize<'de> for Flag {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-
-        impl Visitor<'_> for Either {
-            type Value = Flag;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(r#"true, false, "true" or "false""#)
-            }
-
-            fn visit_bool<E: de::Error>(self, value: bool) -> Result<Flag, E> {
-                Ok(Flag(value))
-            }
-
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<Flag, E> {
-                match value {
-                    "true" => Ok(Flag(true)),
-                    "false" => Ok(Flag(false)),
-                    _ => Err(E::custom("expected true, false, \"true\" or \"false\"")),
-                }
-            }
+        // Through a value of any kind: a number of any precision reads as a map, and would be refused as one.
+        match Value::deserialize(deserializer)? {
+            Value::Bool(value) => Ok(Self(value)),
+            Value::String(text) if text == "true" => Ok(Self(true)),
+            Value::String(text) if text == "false" => Ok(Self(false)),
+            _ => Err(de::Error::custom(r#"expected true, false, "true" or "false""#)),
         }
-
-        deserializer.deserialize_any(Either)
     }
 }
 

@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
 use patchbay_core::{
     error::Error,
     id::UserId,
@@ -53,11 +53,8 @@ pub(super) async fn get_user(
         include: Include::default(),
     };
     let view = app.gateway.get_user(&context, None, &query).await?;
-    if extract::not_modified(&headers, view.user.revision)? {
-        let etag = [(header::ETAG, extract::etag(view.user.revision))];
-        return Ok((StatusCode::NOT_MODIFIED, etag).into_response());
-    }
-    Ok(answer(&context, &view))
+    let unchanged = extract::unchanged(&headers, view.user.revision)?;
+    Ok(unchanged.unwrap_or_else(|| answer(&context, &view)))
 }
 
 /// Changes a user's name, role, description and activity log; answers the whole user. Needs the permission `update_user`.

@@ -7,7 +7,7 @@ use patchbay_core::{
     error::Error,
     id::{RoleId, TenantId},
     patch::Patch,
-    user::{User, UserPatch},
+    user::{Unfit, User, UserPatch},
 };
 use serde::de::IgnoredAny;
 use serde_json::{Map, Number, Value};
@@ -31,7 +31,7 @@ const NAMELESS: &str = "User Name";
 /// Decodes the body of an update. Empty bytes are `{}`: an older official client sends nothing where nothing changes.
 ///
 /// Fails with the kinds of [`extract::json`], and with [`Kind::Schema`] naming the member for unknown members, a null name
-/// or role, and values that break the seed's patterns.
+/// or role, and keys that break the seed's pattern.
 pub(super) fn decode_update(body: &[u8]) -> Result<UserPatch, Failure> {
     if body.is_empty() {
         return Ok(UserPatch::default());
@@ -51,8 +51,10 @@ fn patch(update: wire::UserUpdate) -> Result<UserPatch, Failure> {
         description,
         activity,
     } = update;
+    let name = required("name", name)?;
     let mut patch = UserPatch {
-        display_name: required("name", name)?.try_map(checked_name)?,
+        unfit: name.value().and_then(|name| checked_name(name)).into_iter().collect(),
+        display_name: name,
         role: required("role", role)?.try_map(|text| role_id(&text))?,
         description: description.try_map(checked_description)?,
         ..UserPatch::default()
@@ -72,14 +74,14 @@ fn required<T>(member: &str, patch: Patch<T>) -> Result<Patch<T>, Failure> {
     }
 }
 
-fn checked_name(name: String) -> Result<String, Failure> {
-    if is_name(&name) {
-        Ok(name)
-    } else {
-        let reason = "must be 2 to 32 letters, digits, underscores, spaces or hyphens of ASCII, and begin and end with a \
-                      letter or digit";
-        Err(Failure::about(Kind::Schema, "name", reason))
-    }
+/// What is wrong with a name, should it change: one that another dialect gave is shown as it is and may come back.
+fn checked_name(name: &str) -> Option<Unfit> {
+    let reason = "must be 2 to 32 letters, digits, underscores, spaces or hyphens of ASCII, and begin and end with a letter \
+                  or digit";
+    (!is_name(name)).then(|| Unfit {
+        field: "display_name".to_owned(),
+        reason: reason.to_owned(),
+    })
 }
 
 fn role_id(text: &str) -> Result<RoleId, Failure> {
@@ -202,7 +204,14 @@ pub(super) fn decode_user(id: &str, wire: wire::User) -> User {
 ///
 /// Fails with [`Error::Unsupported`] for everything that the vendor's update cannot say.
 pub(super) fn encode_update(patch: &UserPatch) -> Result<Map<String, Value>, Error> {
-    refuse_unknown(patch)?;
+    patch.says_only(&["display_name", "description", "role", "attributes"])?;
+    if !patch.role.is_absent() {
+        // Roles are known here by ids of our own, which mean nothing there.
+        return Err(Error::unsupported(
+            "role",
+            "is a role of this directory and unknown there",
+        ));
+    }
     let mut update = wire::UserUpdate {
         name: sayable("display_name", &patch.display_name)?,
         description: patch.description.clone(),
@@ -231,55 +240,6 @@ fn sayable(field: &str, patch: &Patch<String>) -> Result<Patch<String>, Error> {
     match patch {
         Patch::Null => Err(Error::unsupported(field, "cannot be cleared there")),
         other => Ok(other.clone()),
-    }
-}
-
-/// Refuses the members that the vendor's users do not have. Takes the patch apart, so that a new member is decided on.
-fn refuse_unknown(patch: &UserPatch) -> Result<(), Error> {
-    let UserPatch {
-        username,
-        email,
-        first_name,
-        last_name,
-        display_name: _,
-        title,
-        status,
-        is_bot,
-        phone,
-        settings,
-        icon,
-        role,
-        description: _,
-        attributes: _,
-        passthrough: _,
-        memberships,
-        current_organization,
-    } = patch;
-    let untouched = [
-        ("username", username.is_absent()),
-        ("email", email.is_absent()),
-        ("first_name", first_name.is_absent()),
-        ("last_name", last_name.is_absent()),
-        ("title", title.is_absent()),
-        ("status", status.is_absent()),
-        ("is_bot", is_bot.is_absent()),
-        ("phone", phone.is_absent()),
-        ("settings", settings.is_absent()),
-        ("icon", icon.is_absent()),
-        ("groups", memberships.is_empty()),
-        ("current_organization", current_organization.is_absent()),
-    ];
-    if let Some((field, _)) = untouched.iter().find(|(_, untouched)| !untouched) {
-        return Err(Error::unsupported(*field, "is not something that users have there"));
-    }
-    if role.is_absent() {
-        Ok(())
-    } else {
-        // Roles are known here by ids of our own, which mean nothing there.
-        Err(Error::unsupported(
-            "role",
-            "is a role of this directory and unknown there",
-        ))
     }
 }
 

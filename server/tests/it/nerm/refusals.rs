@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use patchbay::{
     app::HttpConfig,
     dialects::{self, Exchange},
@@ -135,6 +136,26 @@ async fn a_wrong_attribute_is_named_and_nothing_is_half_applied() {
         ("group_strings", json!(["a", "b"]), text),
         ("locale", json!(1.5), text),
         ("sailpoint_identity_id", json!(true), text),
+        (
+            "sailpoint_identity_id",
+            json!("a\nb"),
+            "must not contain control characters",
+        ),
+        (
+            "group_strings",
+            json!("a,\u{7f}"),
+            "must not contain control characters",
+        ),
+        (
+            "group_strings",
+            json!("x".repeat(70_000)),
+            "must have at most 500 characters",
+        ),
+        (
+            "group_strings",
+            json!("groups,".repeat(10_000)),
+            "must take at most 65536 bytes together with others of its kind",
+        ),
     ];
     for (member, value, message) in cases {
         let mut sent = json!({ "locale": "xx", "title": "Half applied" });
@@ -157,6 +178,55 @@ async fn several_wrong_attributes_are_all_named() {
         "admin": ["must be a boolean"],
     });
     assert_eq!(answer.json(), json!({ "error": FAILED, "errors": errors }));
+    let long = "x".repeat(501);
+    let too_long = json!(["must have at most 500 characters"]);
+    let email = format!("{}@example.com", "x".repeat(320));
+    let answer = patch(
+        &patchbay,
+        0,
+        json!({ "title": long, "locale": long, "email": email, "login": null }),
+    )
+    .await;
+    let errors = json!({
+        "title": too_long, "locale": too_long, "email": ["must have at most 320 characters"], "login": ["can't be blank"],
+    });
+    assert_eq!(answer.json(), json!({ "error": FAILED, "errors": errors }));
+}
+
+/// What other dialects keep of a user leaves this one its room.
+#[tokio::test]
+async fn attributes_of_other_dialects_take_no_room() {
+    let patchbay = Patchbay::new().await;
+    let passed: serde_json::Map<String, Value> = (0..256).map(|n| (n.to_string(), json!(n))).collect();
+    let basic = format!("Basic {}", STANDARD.encode(format!("{}:", patchbay.sample.keys.full)));
+    let sent = request("PATCH", &format!("/unified/iam/users/{}", patchbay.sample.users[0].id))
+        .header("authorization", basic)
+        .header("x-account-id", &patchbay.sample.account.0);
+    let answer = patchbay
+        .send(sent.body(body(&json!({ "passthrough": passed }))).unwrap())
+        .await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let answer = patch(&patchbay, 0, json!({ "group_strings": "g" })).await;
+    assert_eq!(
+        (answer.status.as_u16(), &answer.json()["user"]["group_strings"]),
+        (200, &json!("g"))
+    );
+}
+
+#[tokio::test]
+async fn a_name_twice_is_no_json() {
+    let patchbay = Patchbay::new().await;
+    for text in [
+        r#"{"user":{"title":"a"},"user":{"title":"b"}}"#,
+        r#"{"user":{"title":"a","title":"b"}}"#,
+    ] {
+        let answer = call(&patchbay, "PATCH", &path(&patchbay, 0), Body::from(text)).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.json()),
+            (400, json!({ "error": NOT_JSON })),
+            "{text}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -172,7 +242,11 @@ async fn ones_own_login_in_another_case_is_not_taken() {
 #[tokio::test]
 async fn an_unknown_id_is_not_found_whatever_it_looks_like() {
     let patchbay = Patchbay::new().await;
+    let han = patchbay.sample.users[0].id;
+    let (braced, urn) = (format!("%7B{han}%7D"), format!("urn:uuid:{han}"));
     let ids = [
+        &braced,
+        &urn,
         "db6f8e8b-65c2-47d5-a0db-90bcc4e9df9e",
         "no-such-user",
         "1",

@@ -100,6 +100,36 @@ async fn is_bot_user_is_a_boolean_or_its_text() {
         let message = refused(&update(&patchbay, 0, json!({ "is_bot_user": wrong })).await, 422);
         assert!(message.starts_with("is_bot_user "), "{message}");
     }
+    let huge = update_text(&patchbay, 0, r#"{"is_bot_user": 1e999}"#).await;
+    let words = r#"is_bot_user is not as expected: expected true, false, "true" or "false""#;
+    assert_eq!(refused(&huge, 422), words);
+}
+
+/// SoftwareOne takes any text as an address; this dialect shows it and takes it back, but sets no other such.
+#[tokio::test]
+async fn an_address_of_another_dialect_can_be_sent_back() {
+    let patchbay = Patchbay::new().await;
+    let serial = patchbay.sample.users[0].serial;
+    let path = format!(
+        "/public/v1/accounts/users/USR-{:04}-{:04}",
+        serial.0 / 10_000,
+        serial.0 % 10_000
+    );
+    let sent = crate::harness::request("PUT", &path)
+        .header("authorization", format!("Bearer {}", patchbay.sample.keys.operations))
+        .header("content-type", "application/json");
+    let answer = patchbay.send(sent.body(r#"{"email":"text"}"#.into()).unwrap()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let read = user(&patchbay, 0).await;
+    let back = update(&patchbay, 0, read).await;
+    assert_eq!(
+        (back.status.as_u16(), back.header("etag")),
+        (200, "\"3\""),
+        "the name is set, no more"
+    );
+    assert_eq!(user(&patchbay, 0).await["primary_email_address"], "text");
+    let other = update(&patchbay, 0, json!({ "primary_email_address": "texts" })).await;
+    assert_eq!(refused(&other, 422), "primary_email_address must be a mail address");
 }
 
 #[tokio::test]
@@ -123,6 +153,14 @@ async fn status_is_an_open_enum() {
             json!({ "value": "disabled", "source_value": "Blocked" }),
         ),
         (json!({}), json!({ "value": "disabled", "source_value": "Blocked" })),
+        (
+            json!({ "value": "disabled" }),
+            json!({ "value": "disabled", "source_value": "Blocked" }),
+        ),
+        (
+            json!({ "value": "disabled", "source_value": "Disabled" }),
+            json!({ "value": "disabled", "source_value": "Disabled" }),
+        ),
         (
             json!({ "value": "unmapped_value", "source_value": "Enabled" }),
             json!({ "value": "enabled", "source_value": "Enabled" }),
@@ -238,8 +276,16 @@ async fn members_of_the_wrong_type_or_value_are_named() {
         );
         assert!(message.starts_with(&format!("{member} ")), "{message}");
     }
-    let twice = update_text(&patchbay, 0, r#"{"name": "A", "name": "B"}"#).await;
-    assert!(refused(&twice, 422).contains("name"));
+    for (twice, place, name) in [
+        (r#"{"name": "A", "name": "B"}"#, "the request body", "name"),
+        (r#"{"passthrough": {"a": 1, "a": 2}}"#, "passthrough", "a"),
+        (r#"{"passthrough": {"a": [{"b": 1, "b": 2}]}}"#, "passthrough.a[0]", "b"),
+        (r#"{"unknown": {"b": 1, "b": 2}}"#, "unknown", "b"),
+    ] {
+        let message = refused(&update_text(&patchbay, 0, twice).await, 422);
+        let words = format!("{place} is not as expected: duplicate field `{name}`");
+        assert_eq!(message, words, "{twice}");
+    }
     assert_eq!(
         user(&patchbay, 0).await["is_bot_user"],
         false,

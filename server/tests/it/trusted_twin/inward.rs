@@ -1,5 +1,6 @@
 //! What the two calls do.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use patchbay::dialects;
 use serde_json::{Value, json};
 
@@ -41,6 +42,26 @@ async fn the_answer_is_the_documented_user() {
 async fn a_user_without_a_display_name_shows_first_and_last_name() {
     let patchbay = Patchbay::new().await;
     assert_eq!(get(&patchbay).await.json()["name"], "Han Solo");
+}
+
+/// What another dialect made of the name is shown as it is, and may come back; a new name follows the pattern.
+#[tokio::test]
+async fn a_name_that_breaks_the_pattern_is_shown_and_taken_back() {
+    let patchbay = Patchbay::new().await;
+    let first = "Zoë-".repeat(10);
+    let sent = json!({ "first_name": first }).to_string();
+    let basic = format!("Basic {}", STANDARD.encode(format!("{}:", patchbay.sample.keys.full)));
+    let headers = [
+        ("authorization", basic.as_str()),
+        ("x-account-id", &patchbay.sample.account.0),
+    ];
+    let stackone = format!("/unified/iam{}", path(&patchbay));
+    assert_eq!(call(&patchbay, "PATCH", &stackone, &headers, &sent).await.status, 200);
+    let name = format!("{first} Solo");
+    assert_eq!(get(&patchbay).await.json()["name"], name);
+    let back = patch(&patchbay, json!({ "name": name }).to_string()).await;
+    assert_eq!((back.status.as_u16(), back.header("etag")), (200, "\"2\""));
+    refused(&patch(&patchbay, json!({ "name": first }).to_string()).await, 400_589);
 }
 
 #[tokio::test]

@@ -6,13 +6,12 @@ use patchbay_core::{
     error::Error,
     patch::Patch,
     settings::SettingsPatch,
-    user::{Status, UserPatch, is_mail_address},
+    user::{Status, Unfit, UserPatch, is_mail_address, limits},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
-use super::{PREFIX, attribute};
+use super::{PREFIX, attribute, uuid};
 use crate::{
     dialects::nerm::wire::{UserChange, UserStatus, UserType},
     failure::{Failure, Field, Kind},
@@ -23,8 +22,9 @@ const NOT_LISTED: &str = "is not included in the list";
 
 /// Decodes the members of `user`, sent to the path that ends in `id`.
 ///
-/// Fails with [`Kind::Invalid`] naming every member that has the wrong type, is blank where the vendor requires it, or is
-/// not one of the values it lists. Unknown and read-only members are ignored.
+/// Fails with [`Kind::Invalid`] naming every member that is wrong, if one is wrong whatever the user is: by its type, or as a
+/// value that the vendor does not list. What is wrong only as a change (blank where the vendor requires something, too long,
+/// no mail address) is left to [`UserPatch::unfit`]. Unknown and read-only members are ignored.
 pub(in crate::dialects::nerm) fn decode_change(id: &str, members: Map<String, Value>) -> Result<UserPatch, Failure> {
     let mut problems = Problems::default();
     let UserChange {
@@ -42,12 +42,25 @@ pub(in crate::dialects::nerm) fn decode_change(id: &str, members: Map<String, Va
         sailpoint_identity_id,
     } = problems.typed(members);
     problems.same_id(id, &sent_id);
+    problems.filled("username", &login, limits::username);
+    problems.filled("email", &email, mail_address);
+    problems.filled("display_name", &name, limits::text);
+    problems.text("title", &title, limits::text);
+    problems.text("settings.culture_code", &locale, limits::text);
+    problems.text("attributes.nerm:group_strings", &group_strings, names);
+    problems.text(
+        "attributes.nerm:sailpoint_identity_id",
+        &sailpoint_identity_id,
+        limits::text,
+    );
+    let status = problems.status(status);
     let mut patch = UserPatch {
-        username: problems.filled("login", login),
-        email: problems.email(email),
-        display_name: problems.filled("name", name),
+        username: login,
+        email,
+        display_name: name,
         title,
-        status: problems.status(status),
+        status_kept: status.value().and_then(|status| shown_as(*status)),
+        status,
         settings: locale_patch(locale),
         ..UserPatch::default()
     };
@@ -63,8 +76,28 @@ pub(in crate::dialects::nerm) fn decode_change(id: &str, members: Map<String, Va
     keep("admin", admin.map(Value::Bool));
     keep("group_strings", group_strings.map(Value::String));
     keep("sailpoint_identity_id", sailpoint_identity_id.map(Value::String));
-    problems.none()?;
+    patch.unfit = problems.unfit()?;
     Ok(patch)
+}
+
+/// A text that has the form of a mail address.
+fn mail_address(field: &str, text: &str) -> Result<(), Error> {
+    limits::email(field, text)?;
+    if is_mail_address(text) {
+        Ok(())
+    } else {
+        Err(Error::invalid(field, "must be a mail address"))
+    }
+}
+
+/// Names separated by commas, each a text; the list is bounded as all attributes are.
+fn names(field: &str, list: &str) -> Result<(), Error> {
+    list.split(',').try_for_each(|name| limits::text(field, name))
+}
+
+/// The other status that is shown as this one, and so stays where this one is sent.
+fn shown_as(status: Status) -> Option<Status> {
+    (status == Status::Disabled).then_some(Status::Blocked)
 }
 
 fn locale_patch(locale: Patch<String>) -> Patch<SettingsPatch> {
@@ -79,11 +112,27 @@ fn locale_patch(locale: Patch<String>) -> Patch<SettingsPatch> {
 
 /// What is wrong with a change, member by member.
 #[derive(Default)]
-struct Problems(Vec<(String, String)>);
+struct Problems {
+    /// Whatever the user is; by the wire's names.
+    always: Vec<(String, String)>,
+    /// Only where the user would change.
+    unfit: Vec<Unfit>,
+}
+
+/// Tells what is wrong with a text, as the domain's bounds do.
+type Check = fn(&str, &str) -> Result<(), Error>;
 
 impl Problems {
     fn add(&mut self, member: &str, reason: impl Into<String>) {
-        self.0.push((member.to_owned(), reason.into()));
+        self.always.push((member.to_owned(), reason.into()));
+    }
+
+    /// Notes what is wrong with a member, by its domain path, should it change.
+    fn unless_same(&mut self, field: &str, reason: impl Into<String>) {
+        self.unfit.push(Unfit {
+            field: field.to_owned(),
+            reason: reason.into(),
+        });
     }
 
     /// The members with their types; those of another type are noted and taken as absent.
@@ -105,47 +154,45 @@ impl Problems {
         let same = match sent {
             Patch::Absent => true,
             Patch::Null => false,
-            Patch::Value(sent) => {
-                sent == path || matches!((Uuid::parse_str(sent), Uuid::parse_str(path)), (Ok(a), Ok(b)) if a == b)
-            }
+            Patch::Value(sent) => sent == path || matches!((uuid(sent), uuid(path)), (Some(a), Some(b)) if a == b),
         };
         if !same {
             self.add("id", "must be the id in the path");
         }
     }
 
-    fn filled(&mut self, member: &str, sent: Patch<String>) -> Patch<String> {
-        let blank = match &sent {
-            Patch::Absent => false,
-            Patch::Null => true,
-            Patch::Value(text) => text.trim().is_empty(),
-        };
-        if blank {
-            self.add(member, BLANK);
+    fn text(&mut self, field: &str, sent: &Patch<String>, check: Check) {
+        if let Some(Err(Error::Invalid { reason, .. })) = sent.value().map(|text| check(field, text)) {
+            self.unless_same(field, reason);
         }
-        sent
     }
 
-    fn email(&mut self, sent: Patch<String>) -> Patch<String> {
-        let sent = self.filled("email", sent);
-        if sent
-            .value()
-            .is_some_and(|text| !text.trim().is_empty() && !is_mail_address(text))
-        {
-            self.add("email", "must be a mail address");
+    /// A text that the vendor requires.
+    fn filled(&mut self, field: &str, sent: &Patch<String>, check: Check) {
+        match sent {
+            Patch::Absent => {}
+            Patch::Value(text) if !text.trim().is_empty() => self.text(field, sent, check),
+            Patch::Null | Patch::Value(_) => self.unless_same(field, BLANK),
         }
-        sent
     }
 
     fn status(&mut self, sent: Patch<String>) -> Patch<Status> {
-        let Patch::Value(text) = self.filled("status", sent) else {
-            return Patch::Absent;
-        };
-        let found = UserStatus::ALL.into_iter().find(|status| status.as_str() == text);
-        if found.is_none() && !text.trim().is_empty() {
-            self.add("status", NOT_LISTED);
+        let found = sent.map(|text| {
+            let listed = UserStatus::ALL.into_iter().find(|status| status.as_str() == text);
+            listed.map(domain_status).ok_or(text)
+        });
+        match found {
+            Patch::Absent => Patch::Absent,
+            Patch::Null => {
+                self.unless_same("status", BLANK);
+                Patch::Null
+            }
+            Patch::Value(Ok(status)) => Patch::Value(status),
+            Patch::Value(Err(text)) => {
+                self.add("status", if text.trim().is_empty() { BLANK } else { NOT_LISTED });
+                Patch::Absent
+            }
         }
-        found.map_or(Patch::Absent, |status| Patch::Value(domain_status(status)))
     }
 
     fn kind(&mut self, sent: Patch<String>) -> Patch<String> {
@@ -157,21 +204,28 @@ impl Problems {
     }
 
     fn profile_id(&mut self, sent: Patch<String>) -> Patch<String> {
-        sent.try_map(|text| Uuid::parse_str(&text).map(|id| id.to_string()))
-            .unwrap_or_else(|_| {
+        sent.try_map(|text| uuid(&text).map(|id| id.to_string()).ok_or(()))
+            .unwrap_or_else(|()| {
                 self.add("profile_id", "must be a UUID");
                 Patch::Absent
             })
     }
 
-    /// Fails if anything is wrong.
-    fn none(self) -> Result<(), Failure> {
-        let mut problems = self.0.into_iter();
-        let Some((member, reason)) = problems.next() else {
-            return Ok(());
+    /// What is wrong only as a change. Fails, naming everything, if anything is wrong whatever the user is.
+    fn unfit(self) -> Result<Vec<Unfit>, Failure> {
+        let mut always = self.always.into_iter();
+        let Some((member, reason)) = always.next() else {
+            return Ok(self.unfit);
         };
         let mut failure = Failure::about(Kind::Invalid, member, reason);
-        failure.also = problems.map(|(member, reason)| (Field::Wire(member), reason)).collect();
+        let unfit = self
+            .unfit
+            .into_iter()
+            .map(|unfit| (Field::Domain(unfit.field), unfit.reason));
+        failure.also = always
+            .map(|(member, reason)| (Field::Wire(member), reason))
+            .chain(unfit)
+            .collect();
         Err(failure)
     }
 }

@@ -32,7 +32,8 @@ fn fixture(text: &str) -> Value {
 
 fn problems(failure: Failure) -> BTreeMap<String, String> {
     let name = |field| match field {
-        Field::Wire(name) | Field::Domain(name) => name,
+        Field::Wire(name) => name,
+        Field::Domain(path) => wire_name(&path),
     };
     let first = failure.field.map(|field| (name(field), failure.reason));
     let also = failure.also.into_iter().map(|(field, reason)| (name(field), reason));
@@ -132,7 +133,45 @@ fn blanks_lists_and_ids_are_checked_together() {
     let nulls = problems(decode_change(ID, members(json!({ "type": null, "status": null, "id": null }))).unwrap_err());
     assert_eq!(nulls["type"], "is not included in the list");
     assert_eq!(nulls["status"], "can't be blank");
+    let left = decode_change(ID, members(json!({ "status": null, "name": "" }))).unwrap();
+    let left: Vec<String> = left.unfit.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        left,
+        ["display_name can't be blank", "status can't be blank"],
+        "left to the record"
+    );
     assert_eq!(nulls["id"], "must be the id in the path");
+}
+
+#[test]
+fn lengths_are_told_with_everything_else_that_is_wrong() {
+    let long = || "x".repeat(501);
+    let sent = json!({
+        "title": long(), "locale": "a\tb", "login": long(), "name": long(), "sailpoint_identity_id": "\u{0}",
+        "email": format!("{}@example.com", "x".repeat(320)), "group_strings": format!("a,{}", long()), "status": "bad",
+    });
+    let found = problems(decode_change(ID, members(sent.clone())).unwrap_err());
+    let wanted: BTreeMap<String, String> = [
+        ("title", "must have at most 500 characters"),
+        ("locale", "must not contain control characters"),
+        ("login", "must have at most 500 characters"),
+        ("name", "must have at most 500 characters"),
+        ("sailpoint_identity_id", "must not contain control characters"),
+        ("email", "must have at most 320 characters"),
+        ("group_strings", "must have at most 500 characters"),
+        ("status", "is not included in the list"),
+    ]
+    .map(|(name, reason)| (name.to_owned(), reason.to_owned()))
+    .into();
+    assert_eq!(found, wanted);
+}
+
+#[test]
+fn disabled_leaves_who_is_shown_so_already() {
+    for (sent, kept) in [("Disabled", Some(Status::Blocked)), ("Active", None), ("Pending", None)] {
+        let patch = decode_change(ID, members(json!({ "status": sent }))).unwrap();
+        assert_eq!(patch.status_kept, kept, "{sent}");
+    }
 }
 
 #[test]

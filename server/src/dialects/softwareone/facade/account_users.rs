@@ -16,13 +16,17 @@ use super::{
         problem::ProblemDetails,
         select::Select,
         wire::{AccountUser, AccountUserDelta},
-        wrong::refused,
     },
     INCLUDE, RawPath, answer,
     media::Document,
-    path, serial, unchanged,
+    path, serial,
 };
-use crate::{app::App, authenticate::Caller, extract::Conditions, failure::Failure};
+use crate::{
+    app::App,
+    authenticate::Caller,
+    extract::{self, Conditions},
+    failure::Failure,
+};
 
 /// Whom a path names: the account's and the user's number.
 fn place(raw: RawPath<(String, String)>) -> Result<(Serial, UserKey), Failure> {
@@ -75,7 +79,7 @@ pub(super) async fn get_account_user(
     };
     let view = app.gateway.get_user(&context, None, &query).await?;
     let revision = view.user.revision;
-    if let Some(response) = unchanged(&headers, revision)? {
+    if let Some(response) = extract::unchanged(&headers, revision)? {
         return Ok(response);
     }
     answer(&encode(&view, account)?, &select, revision)
@@ -83,8 +87,8 @@ pub(super) async fn get_account_user(
 
 /// Update a user of an account.
 ///
-/// For whoever may update users, and for the user himself. The body is a delta: absent members stay, null clears, nested
-/// objects are deltas too, `groups` is replaced as a whole.
+/// For whoever may update users, and for the user himself; another user's mail address is refused. The body is a delta:
+/// absent members stay, null clears, nested objects are deltas too, `groups` is replaced as a whole.
 #[utoipa::path(
     put,
     path = "/public/v1/accounts/accounts/{accountId}/users/{userId}",
@@ -144,12 +148,11 @@ async fn update(
         idempotency: conditions.idempotency(context, &[b"user", document.bytes()]),
         patch: change.patch,
         expect: conditions.expect,
-        member_of: None,
-        include: INCLUDE,
+        ..super::update()
     };
     let updated = app
         .gateway
         .update_member(context, Key::Serial(account), key, change.membership, update)
-        .await;
-    updated.map_err(|error| refused(error, &change.faults))
+        .await?;
+    Ok(updated)
 }

@@ -9,8 +9,14 @@ use axum::{
     extract::{Path, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, StatusCode, header};
-use patchbay_core::{error::Error, id::Serial, provider::Include, revision::Revision, store::UserKey};
+use http::header;
+use patchbay_core::{
+    error::Error,
+    id::Serial,
+    provider::{Include, UpdateUser},
+    revision::Revision,
+    store::UserKey,
+};
 use serde::Serialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -39,6 +45,17 @@ const INCLUDE: Include = Include {
     memberships: true,
 };
 
+/// An update with what holds of every one here: the user himself may (seeds 002 and 003), and a mail address is one
+/// user's alone (contract notes, section 5).
+fn update() -> UpdateUser {
+    UpdateUser {
+        own_profile: true,
+        unique_email: true,
+        include: INCLUDE,
+        ..UpdateUser::default()
+    }
+}
+
 type RawPath<T> = Result<Path<T>, PathRejection>;
 
 fn path<T>(raw: RawPath<T>) -> Result<T, Failure> {
@@ -63,11 +80,4 @@ fn answer<T: Serialize>(object: &T, select: &Select, revision: Revision) -> Resu
     let whole = serde_json::to_value(object).map_err(Error::internal)?;
     let etag = [(header::ETAG, extract::etag(revision))];
     Ok((etag, axum::Json(select.apply(whole))).into_response())
-}
-
-/// "Not modified", if the caller has this revision already.
-fn unchanged(headers: &HeaderMap, revision: Revision) -> Result<Option<Response>, Failure> {
-    let etag = [(header::ETAG, extract::etag(revision))];
-    let same = extract::not_modified(headers, revision)?;
-    Ok(same.then(|| (StatusCode::NOT_MODIFIED, etag).into_response()))
 }

@@ -10,9 +10,7 @@ use patchbay_core::{
     error::Error,
     icon::Icon,
     patch::Patch,
-    policy::Reach,
-    principal::Context,
-    provider::{GetUser, UpdateUser, UserView},
+    provider::{GetUser, UpdateUser},
     store::{Key, UserKey},
 };
 
@@ -22,11 +20,10 @@ use super::{
         problem::ProblemDetails,
         select::Select,
         wire::{User, UserDelta, UserForm},
-        wrong::refused,
     },
     INCLUDE, RawPath, answer,
     form::UserParts,
-    path, unchanged, user_key,
+    path, update, user_key,
 };
 use crate::{
     app::App,
@@ -34,11 +31,6 @@ use crate::{
     extract::{self, Conditions},
     failure::Failure,
 };
-
-fn encode(context: &Context, view: &UserView) -> User {
-    let principal = &context.principal;
-    map::user(view, principal.role.reach == Reach::Tenant, &principal.organizations)
-}
 
 /// Get a user.
 ///
@@ -74,18 +66,18 @@ pub(super) async fn get_user(
     };
     let view = app.gateway.get_user(&context, None, &query).await?;
     let revision = view.user.revision;
-    if let Some(response) = unchanged(&headers, revision)? {
+    if let Some(response) = extract::unchanged(&headers, revision)? {
         return Ok(response);
     }
     match query.key {
         UserKey::Email(_) => answer(&map::minimal(&view.user), &Select::default(), revision),
-        _ => answer(&encode(&context, &view), &select, revision),
+        _ => answer(&map::user(&view), &select, revision),
     }
 }
 
 /// Update a user.
 ///
-/// For whoever may update users, and for the user himself. Either part of the form may be absent, and plain JSON does as
+/// For whoever may update users, and for the user himself; another user's mail address is refused. Either part of the form may be absent, and plain JSON does as
 /// well. The JSON is a delta: absent members stay, null clears, nested objects are deltas too. Without a picture the old
 /// one stays. `currentAccount` switches the account that he works in.
 #[utoipa::path(
@@ -137,21 +129,19 @@ pub(super) async fn update_user(
         patch: change.patch,
         expect: conditions.expect,
         idempotency,
-        member_of: None,
-        include: INCLUDE,
+        ..update()
     };
     let updated = match change.current_account {
-        None => app.gateway.update_user(&context, None, &key, update).await,
+        None => app.gateway.update_user(&context, None, &key, update).await?,
         Some(account) => {
             let account = Key::Serial(account);
-            app.gateway.move_user(&context, account, &key, update).await
+            app.gateway.move_user(&context, account, &key, update).await?
         }
     };
     let view = updated
-        .map_err(|error| refused(error, &change.faults))?
         .view
         .ok_or_else(|| Error::internal("the directory updated a user without telling"))?;
-    answer(&encode(&context, &view), &select, view.user.revision)
+    answer(&map::user(&view), &select, view.user.revision)
 }
 
 /// Get a user's picture.

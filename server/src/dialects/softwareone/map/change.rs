@@ -3,22 +3,18 @@
 use patchbay_core::{
     error::Error,
     icon::Icon,
-    id::{GroupId, OrganizationId, Serial},
-    membership::{MembershipChange, MembershipPatch},
+    id::{GroupId, Serial},
+    membership::MembershipChange,
     patch::Patch,
     settings::{NumberFormatPatch, PhonePatch, SettingsPatch},
     store::Key,
-    user::UserPatch,
+    user::{Unfit, UserPatch},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
 use super::{
-    super::{
-        fold, wire,
-        wrong::{Faults, Wrong},
-    },
+    super::{fold, wire, wrong::Wrong},
     ATTRIBUTES, serial,
 };
 use crate::{
@@ -33,8 +29,6 @@ pub(in super::super) struct UserChange {
     pub(in super::super) patch: UserPatch,
     /// The number of the account to work in from now on, if it names one.
     pub(in super::super) current_account: Option<Serial>,
-    /// What the use case will refuse.
-    pub(in super::super) faults: Faults,
 }
 
 /// The change of an account user.
@@ -44,8 +38,6 @@ pub(in super::super) struct AccountUserChange {
     pub(in super::super) patch: UserPatch,
     /// What changes of his place in the account.
     pub(in super::super) membership: MembershipChange,
-    /// What the use case will refuse.
-    pub(in super::super) faults: Faults,
 }
 
 /// Decodes the change of a user.
@@ -56,14 +48,9 @@ pub(in super::super) fn decode_user(document: Value) -> Result<UserChange, Failu
     let document = fold::fold_user(document, &mut wrong);
     let mut delta: wire::UserDelta = typed(document, &mut wrong)?;
     let current_account = account_key(std::mem::take(&mut delta.current_account), &mut wrong);
-    let patch = profile(delta, &mut wrong);
-    let faults = patch.faults();
-    wrong.none(&faults)?;
-    Ok(UserChange {
-        patch,
-        current_account,
-        faults,
-    })
+    let patch = profile(delta);
+    wrong.none(&patch)?;
+    Ok(UserChange { patch, current_account })
 }
 
 fn account_key(account: Patch<wire::AccountKey>, wrong: &mut Wrong) -> Option<Serial> {
@@ -108,7 +95,7 @@ pub(in super::super) fn decode_account_user(document: Value) -> Result<AccountUs
         icon,
         current_account: Patch::Absent,
     };
-    let patch = profile(user, &mut wrong);
+    let patch = profile(user);
     let invitation_notes = match invitation {
         Patch::Absent => Patch::Absent,
         Patch::Null => Patch::Null,
@@ -118,27 +105,8 @@ pub(in super::super) fn decode_account_user(document: Value) -> Result<AccountUs
         groups: groups.map(|groups| group_keys(&groups, &mut wrong)),
         invitation_notes,
     };
-    let faults = [patch.faults(), notes_faults(&membership)].concat();
-    wrong.none(&faults)?;
-    Ok(AccountUserChange {
-        patch,
-        membership,
-        faults,
-    })
-}
-
-/// The bounds that the notes break, whichever the account.
-fn notes_faults(membership: &MembershipChange) -> Faults {
-    let notes = MembershipPatch {
-        organization: OrganizationId(Uuid::nil()),
-        groups: Patch::Absent,
-        invitation_notes: membership.invitation_notes.clone(),
-    };
-    let patch = UserPatch {
-        memberships: vec![notes],
-        ..UserPatch::default()
-    };
-    patch.faults()
+    wrong.none(&patch)?;
+    Ok(AccountUserChange { patch, membership })
 }
 
 fn group_keys(groups: &[wire::GroupKey], wrong: &mut Wrong) -> Vec<Key<GroupId>> {
@@ -180,7 +148,7 @@ fn forget(document: &mut Value, path: &str) -> bool {
     removed.is_some()
 }
 
-fn profile(delta: wire::UserDelta, wrong: &mut Wrong) -> UserPatch {
+fn profile(delta: wire::UserDelta) -> UserPatch {
     let wire::UserDelta {
         email,
         first_name,
@@ -190,15 +158,28 @@ fn profile(delta: wire::UserDelta, wrong: &mut Wrong) -> UserPatch {
         icon,
         current_account: _,
     } = delta;
+    let settings = settings.map(settings_patch);
+    let mut unfit = missing(&[
+        ("email", &email),
+        ("first_name", &first_name),
+        ("last_name", &last_name),
+    ]);
+    if let Patch::Value(settings) = &settings {
+        unfit.extend(missing(&[
+            ("settings.culture_code", &settings.culture_code),
+            ("settings.language_code", &settings.language_code),
+        ]));
+    }
     UserPatch {
-        email: required("email", email, wrong),
-        first_name: required("firstName", first_name, wrong),
-        last_name: required("lastName", last_name, wrong),
+        unfit,
+        email,
+        first_name,
+        last_name,
         phone: phone.map(|phone| PhonePatch {
             prefix: phone.prefix,
             number: phone.number,
         }),
-        settings: settings.map(|settings| settings_patch(settings, wrong)),
+        settings,
         icon: match icon {
             Patch::Null => Patch::Null,
             Patch::Absent | Patch::Value(_) => Patch::Absent,
@@ -207,21 +188,24 @@ fn profile(delta: wire::UserDelta, wrong: &mut Wrong) -> UserPatch {
     }
 }
 
-/// A member that the vendor requires (`CreateAccountUserDto`, `UserSettings`): it may be absent from a change, but neither
-/// null nor blank.
-fn required(name: &str, patch: Patch<String>, wrong: &mut Wrong) -> Patch<String> {
-    let missing = match &patch {
+/// The members that the vendor requires (`CreateAccountUserDto`, `UserSettings`): they may be absent from a change, but a
+/// change may make none of them null or blank.
+fn missing(required: &[(&str, &Patch<String>)]) -> Vec<Unfit> {
+    let empty = |patch: &Patch<String>| match patch {
         Patch::Absent => false,
         Patch::Null => true,
         Patch::Value(text) => text.trim().is_empty(),
     };
-    if missing {
-        wrong.add(name, "must not be empty");
-    }
-    patch
+    let missing = required.iter().filter(|(_, patch)| empty(patch));
+    missing
+        .map(|(field, _)| Unfit {
+            field: (*field).to_owned(),
+            reason: "must not be empty".to_owned(),
+        })
+        .collect()
 }
 
-fn settings_patch(delta: wire::SettingsDelta, wrong: &mut Wrong) -> SettingsPatch {
+fn settings_patch(delta: wire::SettingsDelta) -> SettingsPatch {
     let wire::SettingsDelta {
         culture_code,
         language_code,
@@ -231,8 +215,8 @@ fn settings_patch(delta: wire::SettingsDelta, wrong: &mut Wrong) -> SettingsPatc
         number_format,
     } = delta;
     SettingsPatch {
-        culture_code: required("settings.cultureCode", culture_code, wrong),
-        language_code: required("settings.languageCode", language_code, wrong),
+        culture_code,
+        language_code,
         date_format,
         time_format,
         time_zone,
@@ -256,83 +240,44 @@ pub(in super::super) struct Outward<'a> {
 ///
 /// Fails with [`Error::Unsupported`] naming the first member that the vendor's API cannot say.
 pub(in super::super) fn encode(patch: &UserPatch) -> Result<Outward<'_>, Error> {
-    let UserPatch {
-        username,
-        email,
-        first_name,
-        last_name,
-        display_name,
-        title,
-        status,
-        is_bot,
-        phone,
-        settings,
-        icon,
-        role,
-        description,
-        attributes,
-        passthrough,
-        memberships,
-        current_organization,
-    } = patch;
-    sayable(&[
-        ("username", username.is_absent(), "has no counterpart in this API"),
-        (
-            "display_name",
-            display_name.is_absent(),
-            "follows from the first and last name in this API",
-        ),
-        ("title", title.is_absent(), "has no counterpart in this API"),
-        ("status", status.is_absent(), "cannot be set by an update in this API"),
-        ("is_bot", is_bot.is_absent(), "has no counterpart in this API"),
-        ("role", role.is_absent(), "has no counterpart in this API"),
-        ("description", description.is_absent(), "has no counterpart in this API"),
-        (
-            "memberships",
-            memberships.is_empty(),
-            "cannot be set by an update of a user in this API",
-        ),
-        // Organizations are known here by ids of our own, which mean nothing there.
-        (
-            "current_organization",
-            current_organization.is_absent(),
-            "is known to this API by other ids",
-        ),
-        ("icon", *icon != Patch::Null, "cannot be removed through this API"),
+    patch.says_only(&[
+        "email",
+        "first_name",
+        "last_name",
+        "phone",
+        "settings",
+        "icon",
+        "attributes",
     ])?;
+    if patch.icon == Patch::Null {
+        return Err(Error::unsupported("icon", "cannot be removed through this API"));
+    }
     let delta = wire::UserDelta {
-        email: email.clone(),
-        first_name: first_name.clone(),
-        last_name: last_name.clone(),
-        phone: phone.clone().map(|phone| wire::PhoneDelta {
+        email: patch.email.clone(),
+        first_name: patch.first_name.clone(),
+        last_name: patch.last_name.clone(),
+        phone: patch.phone.clone().map(|phone| wire::PhoneDelta {
             prefix: phone.prefix,
             number: phone.number,
         }),
-        settings: settings.clone().map(settings_delta),
+        settings: patch.settings.clone().map(settings_delta),
         ..wire::UserDelta::default()
     };
     let mut document = match serde_json::to_value(delta).map_err(Error::internal)? {
         Value::Object(document) => document,
         other => return Err(Error::internal(format!("a delta encoded as {other}"))),
     };
-    for (name, value) in attributes.iter().filter(|(_, value)| !value.is_absent()) {
+    for (name, value) in patch.attributes.iter().filter(|(_, value)| !value.is_absent()) {
         let member = name
             .strip_prefix(ATTRIBUTES)
             .ok_or_else(|| Error::unsupported(format!("attributes.{name}"), "has no counterpart in this API"))?;
         document.insert(member.to_owned(), value.value().cloned().unwrap_or_default());
     }
-    document.extend(passthrough.clone());
+    document.extend(patch.passthrough.clone());
     Ok(Outward {
         document,
-        icon: icon.value(),
+        icon: patch.icon.value(),
     })
-}
-
-fn sayable(members: &[(&str, bool, &str)]) -> Result<(), Error> {
-    match members.iter().find(|(_, unsaid, _)| !unsaid) {
-        Some((field, _, reason)) => Err(Error::unsupported(*field, *reason)),
-        None => Ok(()),
-    }
 }
 
 fn settings_delta(patch: SettingsPatch) -> wire::SettingsDelta {

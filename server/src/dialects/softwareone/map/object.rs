@@ -15,14 +15,12 @@ use patchbay_core::{
 
 use super::{super::wire, icon_path, id, status};
 
-/// Encodes a user. `sees_all` callers are shown all his accounts; others only the account he works in, and that only if it
-/// is one of `own` (contract notes, section 12, field suppression).
-pub(in super::super) fn user(view: &UserView, sees_all: bool, own: &[OrganizationId]) -> wire::User {
+/// Encodes a user. An unrestricted view shows all his accounts; another only the account he works in, if that is in view
+/// (contract notes, section 12, field suppression).
+pub(in super::super) fn user(view: &UserView) -> wire::User {
     let user = &*view.user;
     let account_of = |membership: &Membership| organization(view, membership.organization).map(account_ref);
-    let current = user
-        .current_membership()
-        .filter(|membership| sees_all || own.contains(&membership.organization));
+    let current = user.current_membership();
     wire::User {
         audit: Some(wire::UserAudit {
             created: Some(event_by(user.created_at, user.created_by.as_deref())),
@@ -37,7 +35,9 @@ pub(in super::super) fn user(view: &UserView, sees_all: bool, own: &[Organizatio
         last_name: user.last_name.clone(),
         last_login_at: user.last_login_at.map(|at| at.to_string()),
         settings: user.settings.as_deref().map(settings),
-        accounts: sees_all.then(|| user.memberships.iter().filter_map(account_of).collect()),
+        accounts: view
+            .unrestricted
+            .then(|| user.memberships.iter().filter_map(account_of).collect()),
         current_account: current.and_then(account_of),
         ..minimal(user)
     }
