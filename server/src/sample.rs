@@ -2,9 +2,10 @@
 //!
 //! Everything about it is fixed but its ids and keys, which are new each time.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use patchbay_core::{
+    author::Author,
     changeset::{Changeset, Delta, Tenant},
     clock::Timestamp,
     credential::{Credential, CredentialHash, Subject},
@@ -27,7 +28,8 @@ use crate::{
     walkthrough::{Purpose, Sample, SampleKeys, SampleUser},
 };
 
-/// First names, family names, titles of the sample users; the first four are members of the sample organization.
+/// First names, family names, titles of the sample users; the first four are members of the sample
+/// organization, the last is the administrator, who made everybody.
 const PEOPLE: [(&str, &str, &str); 5] = [
     ("Han", "Solo", "Captain"),
     ("Leia", "Organa", "Ambassador"),
@@ -103,6 +105,7 @@ impl Roles {
 struct Maker<'a> {
     entropy: &'a dyn Entropy,
     at: Timestamp,
+    founder: Arc<Author>,
     changeset: Changeset,
     serials: BTreeMap<&'static str, u32>,
 }
@@ -116,9 +119,11 @@ impl<'a> Maker<'a> {
             name: "sample".to_owned(),
             created_at: at,
         }));
+        let (first, last, _) = PEOPLE[4];
         Self {
             entropy,
             at,
+            founder: Arc::new(Author::User(Serial(5), format!("{first} {last}"))),
             changeset,
             serials: BTreeMap::new(),
         }
@@ -190,6 +195,8 @@ impl<'a> Maker<'a> {
         let username = format!("{}.{}", first.to_lowercase(), last.to_lowercase());
         let email = format!("{username}@example.com");
         let mut user = User::new(id, serial, self.at);
+        user.created_by = Some(self.founder.clone());
+        user.updated_by = Some(self.founder.clone());
         user.username = Some(username.clone());
         user.email = Some(email.clone());
         user.first_name = Some(first.to_owned());
