@@ -101,7 +101,7 @@ pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
 }
 
 /// The most characters of a caller's own word that a message repeats.
-const MAX_QUOTED: usize = 80;
+pub const MAX_QUOTED: usize = 80;
 
 /// Any JSON whose objects have no name twice.
 struct Distinct;
