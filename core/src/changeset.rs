@@ -99,6 +99,9 @@ pub struct Changeset {
     pub audit: Option<AuditEntry>,
     /// The idempotency record, if the caller asked for one.
     pub idempotency: Option<Idempotency>,
+    /// True if no user delta may give a user a mail address, letter case aside, that another user of the tenant has. A
+    /// user who shares an address already may keep it.
+    pub unique_email: bool,
     /// The user as the caller saw him a moment ago. A store may prepare its work from it but must not trust it.
     pub seen: Option<Arc<User>>,
 }
@@ -112,6 +115,7 @@ impl Changeset {
             deltas: Vec::new(),
             audit: None,
             idempotency: None,
+            unique_email: false,
             seen: None,
         }
     }

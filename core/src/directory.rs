@@ -1,7 +1,8 @@
 //! The embedded directory: the provider that every tenant has.
 //!
 //! A use case is: load, decide on the loaded user, check what the delta refers to, commit. The delta itself is applied by
-//! the store, inside its transaction.
+//! the store, inside its transaction. A request that was done before is decided on the user whom it changed then, and
+//! nothing more is checked: what its path and body name may be another by now, because of that very request.
 
 use std::sync::Arc;
 
@@ -9,14 +10,14 @@ use async_trait::async_trait;
 
 use crate::{
     audit::AuditEntry,
-    changeset::{Changeset, Delta},
+    changeset::{Changeset, Committed, Delta},
     error::Error,
     icon::Icon,
     id::{GroupId, OrganizationId, RoleId},
     membership::{Membership, MembershipChange, MembershipPatch},
     patch::Patch,
     policy::{self, Action, Reach, Verdict},
-    principal::Context,
+    principal::{Context, Principal},
     provider::{Capability, GetUser, Include, Provider, UpdateUser, Updated, UserView},
     store::{Key, Store, UserKey},
     user::{User, UserPatch},
@@ -65,18 +66,16 @@ impl Directory {
         mut update: UpdateUser,
     ) -> Result<Updated, Error> {
         update.member_of = Some(organization);
-        if !change.is_empty() {
-            let (user, verdict) = self
-                .permitted(context, key, Some(organization), Action::UpdateUser)
-                .await?;
+        let begun = self.begin(context, key, &update).await?;
+        if !change.is_empty() && begun.done.is_none() {
             let patch = self.membership_patch(context, organization, change).await;
-            if verdict == Verdict::AllowProfile {
-                check_membership_kept(&user, patch)?;
+            if begun.verdict == Verdict::AllowProfile {
+                check_membership_kept(&begun.user, patch)?;
             } else {
                 update.patch.memberships.push(patch?);
             }
         }
-        self.update_user(context, key, update).await
+        self.finish(context, begun, update).await
     }
 
     async fn membership_patch(
@@ -127,24 +126,41 @@ impl Directory {
         Ok(ids)
     }
 
-    /// Loads a user and decides. "May never" comes before the look, "may not see" is told as "not found".
+    /// Loads the user whom an update is about and decides. "May never" comes before the look, "may not see" is told as "not
+    /// found".
+    ///
+    /// If the request was done before, it is about the user whom it changed then. He is looked up before the record is: as
+    /// long as there is none, the request cannot have changed what names him.
+    async fn begin(&self, context: &Context, key: &UserKey, update: &UpdateUser) -> Result<Begun, Error> {
+        let principal = &context.principal;
+        if !policy::may_ever_update(principal, update.own_profile) {
+            return Err(forbidden(Action::UpdateUser));
+        }
+        let mut user = self.store.user(principal.tenant, key).await?;
+        let done = match &update.idempotency {
+            Some(asked) => self.store.replay(principal.tenant, asked, context.now).await?,
+            None => None,
+        };
+        if let Some(left) = done.as_ref().and_then(|done| done.user.as_ref()) {
+            user = self.store.user(principal.tenant, &UserKey::Id(left.id)).await?;
+        }
+        let decide = |user: &User| policy::decide_update(principal, update.own_profile, user);
+        let (user, verdict) = self
+            .permitted(context, user, update.member_of, (Action::UpdateUser, decide))
+            .await?;
+        Ok(Begun { user, verdict, done })
+    }
+
+    /// Decides on a user who was looked up.
     async fn permitted(
         &self,
         context: &Context,
-        key: &UserKey,
+        user: Option<Arc<User>>,
         member_of: Option<Key<OrganizationId>>,
-        action: Action,
+        (action, decide): (Action, impl Fn(&User) -> Verdict),
     ) -> Result<(Arc<User>, Verdict), Error> {
-        let principal = &context.principal;
-        if !policy::may_ever(principal, action) {
-            return Err(forbidden(action));
-        }
-        let user = self
-            .store
-            .user(principal.tenant, key)
-            .await?
-            .ok_or(Error::NotFound { what: "user" })?;
-        let verdict = policy::decide(principal, action, &user);
+        let user = user.ok_or(Error::NotFound { what: "user" })?;
+        let verdict = decide(&user);
         if verdict == Verdict::Hide {
             return Err(Error::NotFound { what: "user" });
         }
@@ -153,6 +169,54 @@ impl Directory {
             return Err(forbidden(action));
         }
         Ok((user, verdict))
+    }
+
+    /// Does what is permitted, or tells again what was done.
+    async fn finish(&self, context: &Context, begun: Begun, update: UpdateUser) -> Result<Updated, Error> {
+        let include = update.include;
+        let committed = match begun.done {
+            Some(done) => done,
+            None => self.commit(context, begun.user, begun.verdict, update).await?,
+        };
+        let user = committed
+            .user
+            .ok_or_else(|| Error::internal("a user update committed without a user"))?;
+        let view = Some(self.view(context, user, include).await?);
+        Ok(Updated {
+            view,
+            changed: committed.changed,
+            at: committed.at,
+            replayed: committed.replayed,
+        })
+    }
+
+    async fn commit(
+        &self,
+        context: &Context,
+        user: Arc<User>,
+        verdict: Verdict,
+        mut update: UpdateUser,
+    ) -> Result<Committed, Error> {
+        if verdict == Verdict::AllowProfile {
+            check_profile_only(&update.patch)?;
+        }
+        leave_present_role(&mut update.patch, &user);
+        self.check_references(context, &update.patch).await?;
+        let mut changeset = Changeset::new(context.principal.tenant, context.now);
+        changeset.audit = Some(AuditEntry::of(
+            context,
+            Action::UpdateUser.as_str(),
+            user.id.to_string(),
+        ));
+        changeset.deltas.push(Delta::UpdateUser {
+            id: user.id,
+            expect: update.expect,
+            patch: Box::new(update.patch),
+        });
+        changeset.idempotency = update.idempotency;
+        changeset.unique_email = update.unique_email;
+        changeset.seen = Some(user);
+        self.store.commit(changeset).await
     }
 
     async fn check_member(
@@ -215,12 +279,14 @@ impl Directory {
     async fn view(&self, context: &Context, user: Arc<User>, include: Include) -> Result<UserView, Error> {
         let tenant = context.principal.tenant;
         let mut view = UserView::bare(user);
+        view.unrestricted = context.principal.role.reach == Reach::Tenant;
         if let Some(role) = view.user.role.filter(|_| include.role) {
             view.role = self.store.role(tenant, role).await?;
         }
         if include.memberships {
             let user = view.user.clone();
-            for membership in user.memberships.iter().filter(|place| shows(context, &user, place)) {
+            let shown = |place: &&Membership| view.unrestricted || shows(&context.principal, &user, place);
+            for membership in user.memberships.iter().filter(shown) {
                 view.organizations.extend(
                     self.store
                         .organization(tenant, Key::Id(membership.organization))
@@ -245,54 +311,43 @@ impl Provider for Directory {
     }
 
     async fn get_user(&self, context: &Context, query: &GetUser) -> Result<UserView, Error> {
-        let (user, _) = self
-            .permitted(context, &query.key, query.member_of, Action::GetUser)
-            .await?;
+        let (principal, action) = (&context.principal, Action::GetUser);
+        if !policy::may_ever(principal, action) {
+            return Err(forbidden(action));
+        }
+        let user = self.store.user(principal.tenant, &query.key).await?;
+        let decide = |user: &User| policy::decide(principal, action, user);
+        let (user, _) = self.permitted(context, user, query.member_of, (action, decide)).await?;
         self.view(context, user, query.include).await
     }
 
     async fn update_user(&self, context: &Context, key: &UserKey, update: UpdateUser) -> Result<Updated, Error> {
-        let (user, verdict) = self
-            .permitted(context, key, update.member_of, Action::UpdateUser)
-            .await?;
-        if verdict == Verdict::AllowProfile {
-            check_profile_only(&update.patch)?;
-        }
-        self.check_references(context, &update.patch).await?;
-        let patch = Box::new(update.patch);
-        let mut changeset = Changeset::new(context.principal.tenant, context.now);
-        changeset.audit = Some(AuditEntry::of(
-            context,
-            Action::UpdateUser.as_str(),
-            user.id.to_string(),
-        ));
-        changeset.deltas.push(Delta::UpdateUser {
-            id: user.id,
-            expect: update.expect,
-            patch,
-        });
-        changeset.idempotency = update.idempotency;
-        changeset.seen = Some(user);
-        let committed = self.store.commit(changeset).await?;
-        let user = committed
-            .user
-            .ok_or_else(|| Error::internal("a user update committed without a user"))?;
-        let view = Some(self.view(context, user, update.include).await?);
-        Ok(Updated {
-            view,
-            changed: committed.changed,
-            at: committed.at,
-            replayed: committed.replayed,
-        })
+        let begun = self.begin(context, key, &update).await?;
+        self.finish(context, begun, update).await
     }
 }
 
-/// True if the caller may see that the user is a member there: he reaches everybody, is there himself, or is the user.
-fn shows(context: &Context, user: &User, place: &Membership) -> bool {
-    let principal = &context.principal;
-    principal.role.reach == Reach::Tenant
-        || principal.user() == Some(user.id)
-        || principal.organizations.contains(&place.organization)
+/// An update that is permitted.
+struct Begun {
+    /// Whom it is about, as he was a moment ago.
+    user: Arc<User>,
+    /// How far he may be changed.
+    verdict: Verdict,
+    /// The outcome to tell again, if the request was done before.
+    done: Option<Committed>,
+}
+
+/// True if a caller who does not reach everybody may see that the user is a member there: he is there too, or is the user.
+fn shows(principal: &Principal, user: &User, place: &Membership) -> bool {
+    principal.user() == Some(user.id) || principal.organizations.contains(&place.organization)
+}
+
+/// Says nothing of a role that the user has already, so that nobody needs the right to give away what stays. Should the
+/// role be changed meanwhile, that change stands.
+fn leave_present_role(patch: &mut UserPatch, user: &User) {
+    if patch.role.value().is_some_and(|role| user.role == Some(*role)) {
+        patch.role = Patch::Absent;
+    }
 }
 
 fn forbidden(action: Action) -> Error {

@@ -14,9 +14,10 @@ use crate::{principal::Principal, user::User};
 pub enum Action {
     /// Read one user.
     GetUser,
-    /// Change any user within reach.
+    /// Change any user within reach, oneself too.
     UpdateUser,
-    /// Change one's own profile, and nothing else of oneself.
+    /// Change one's own profile, and nothing else of oneself. Everybody's, in a dialect that has the rule "or the user
+    /// himself" (see [`decide_update`]); a statement can only take it away.
     UpdateOwnUser,
 }
 
@@ -80,25 +81,22 @@ impl Statement {
         }
     }
 
-    /// True if the statement permits a user to change his own profile: by `update_user`, or by listing `update_own_user`
-    /// where that is all it allows. A denied `update_user` denies the own profile too.
-    pub fn permits_own_update(&self) -> bool {
-        match self.effect {
-            Effect::Allow => self.permits(Action::UpdateUser) || self.permits(Action::UpdateOwnUser),
-            Effect::Deny => self.permits(Action::UpdateUser) && self.permits(Action::UpdateOwnUser),
-        }
+    /// True unless the statement takes a user's own profile from him, by denying `update_own_user`. What it allows does not
+    /// matter: the rule needs no permission.
+    pub fn leaves_own_profile(&self) -> bool {
+        self.effect == Effect::Allow || self.permits(Action::UpdateOwnUser)
     }
 
-    /// True if everything that `other` permits is permitted here: nobody may grant more than they hold.
+    /// True if everything that `other` permits is permitted here: nobody may grant more than they hold. The own profile is
+    /// not asked about: no statement grants it.
     pub fn covers(&self, other: &Self) -> bool {
         let (mine, theirs) = (self.names(), other.names());
-        let lists = match (self.effect, other.effect) {
+        match (self.effect, other.effect) {
             (Effect::Allow, Effect::Allow) => theirs.is_subset(&mine),
             (Effect::Deny, Effect::Allow) => theirs.is_disjoint(&mine),
             (Effect::Deny, Effect::Deny) => mine.is_subset(&theirs),
             (Effect::Allow, Effect::Deny) => false,
-        };
-        lists && (self.permits_own_update() || !other.permits_own_update())
+        }
     }
 
     fn lists(&self, name: &str) -> bool {
@@ -138,12 +136,14 @@ pub enum Verdict {
 pub fn may_ever(principal: &Principal, action: Action) -> bool {
     let statement = &principal.role.statement;
     match action {
-        Action::UpdateUser => {
-            statement.permits(action) || (principal.user().is_some() && statement.permits_own_update())
-        }
-        Action::UpdateOwnUser => principal.user().is_some() && statement.permits_own_update(),
-        Action::GetUser => statement.permits(action),
+        Action::UpdateOwnUser => principal.user().is_some() && statement.leaves_own_profile(),
+        Action::GetUser | Action::UpdateUser => statement.permits(action),
     }
+}
+
+/// The same for an update; see [`decide_update`].
+pub fn may_ever_update(principal: &Principal, own_profile: bool) -> bool {
+    may_ever(principal, Action::UpdateUser) || (own_profile && may_ever(principal, Action::UpdateOwnUser))
 }
 
 /// Decides on one loaded user. Default deny.
@@ -162,18 +162,25 @@ pub fn decide(principal: &Principal, action: Action, target: &User) -> Verdict {
         return Verdict::Hide;
     }
     let permitted = match action {
-        Action::UpdateOwnUser => himself && statement.permits_own_update(),
+        Action::UpdateOwnUser => himself && statement.leaves_own_profile(),
         Action::GetUser | Action::UpdateUser => statement.permits(action),
     };
     if permitted {
         return Verdict::Allow;
     }
-    if action == Action::UpdateUser && himself && statement.permits_own_update() {
-        return Verdict::AllowProfile;
-    }
     if himself || statement.permits(Action::GetUser) {
         Verdict::Deny
     } else {
         Verdict::Hide
+    }
+}
+
+/// Decides on an update of one loaded user. With `own_profile`, which is the caller's dialect's to say, the user himself
+/// may change his profile without a permission.
+pub fn decide_update(principal: &Principal, own_profile: bool, target: &User) -> Verdict {
+    match decide(principal, Action::UpdateUser, target) {
+        Verdict::Allow => Verdict::Allow,
+        _ if own_profile && decide(principal, Action::UpdateOwnUser, target) == Verdict::Allow => Verdict::AllowProfile,
+        refused => refused,
     }
 }

@@ -50,6 +50,9 @@ pub struct UserView {
     pub organizations: Vec<Organization>,
     /// The groups of his memberships, if asked for.
     pub groups: Vec<Group>,
+    /// True if the caller reaches the whole tenant, so that nothing about the user is hidden from him. Otherwise
+    /// `organizations` and `groups` are those that he may see.
+    pub unrestricted: bool,
 }
 
 impl UserView {
@@ -60,6 +63,7 @@ impl UserView {
             role: None,
             organizations: Vec::new(),
             groups: Vec::new(),
+            unrestricted: false,
         }
     }
 }
@@ -75,6 +79,11 @@ pub struct UpdateUser {
     pub idempotency: Option<Idempotency>,
     /// The organization he must be a member of, where the caller names one.
     pub member_of: Option<Key<OrganizationId>>,
+    /// True where the caller's dialect lets the user himself change his profile, whatever his role permits. For the
+    /// embedded directory; false by default.
+    pub own_profile: bool,
+    /// True where mail addresses are unique in the caller's dialect: see [`crate::changeset::Changeset::unique_email`].
+    pub unique_email: bool,
     /// What the answer is to carry.
     pub include: Include,
 }

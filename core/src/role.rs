@@ -8,7 +8,7 @@ use crate::{
     policy::{Reach, Statement},
 };
 
-/// A role. A user has at most one; without one he may do nothing.
+/// A role. A user has at most one; without one he may do nothing that needs a permission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Role {
     /// Identity of the role.

@@ -14,8 +14,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::{
-    audit::AuditEvent,
-    changeset::{Changeset, Committed, Tenant},
+    audit::{AuditEvent, ChainHash},
+    changeset::{Changeset, Committed, Idempotency, Tenant},
+    clock::Timestamp,
     credential::{Credential, CredentialHash},
     error::Error,
     group::Group,
@@ -97,6 +98,15 @@ pub trait Store: Send + Sync {
 
     /// At most `limit` events of the audit log after a position, in order.
     async fn audit(&self, tenant: TenantId, after: u64, limit: u32) -> Result<Vec<AuditEvent>, Error>;
+
+    /// Where a tenant's audit chain ends, as each commit records it beside the log: the last position and its hash. Position 0
+    /// and the all-zero hash if it has not begun.
+    async fn audit_head(&self, tenant: TenantId) -> Result<(u64, ChainHash), Error>;
+
+    /// The outcome that a commit with this idempotency record at `now` would replay; `None` if it would do its work.
+    ///
+    /// Fails as such a commit does: with [`Error::IdempotencyMismatch`] or [`Error::IdempotencyPending`].
+    async fn replay(&self, tenant: TenantId, asked: &Idempotency, now: Timestamp) -> Result<Option<Committed>, Error>;
 
     /// Writes all of a changeset or nothing of it; durable when it answers.
     async fn commit(&self, changeset: Changeset) -> Result<Committed, Error>;

@@ -11,7 +11,7 @@ use patchbay_core::{
     credential::{Credential, CredentialHash, Subject},
     id::{CredentialId, GroupId, OrganizationId, RoleId, Serial, TenantId, UserId},
     membership::{Membership, MembershipStatus},
-    policy::{Action, Effect, Reach, Statement, Verdict, decide, may_ever},
+    policy::{Action, Effect, Reach, Statement, Verdict, decide, decide_update, may_ever, may_ever_update},
     principal::Principal,
     role::Role,
     user::User,
@@ -38,6 +38,10 @@ fn statements() -> Vec<(&'static str, Statement)> {
         ("deny []", list(Deny, &[])),
         ("deny [update_user]", list(Deny, &["update_user"])),
         ("deny [update_own_user]", list(Deny, &["update_own_user"])),
+        (
+            "deny [update_own_user, update_user]",
+            list(Deny, &["update_own_user", "update_user"]),
+        ),
         ("deny [get_user]", list(Deny, &["get_user"])),
         ("deny [delete_user]", list(Deny, &["delete_user"])),
         (
@@ -127,25 +131,48 @@ fn targets() -> [(&'static str, User); 4] {
     ]
 }
 
-/// Every row: role, reach, caller, action → "may ever", then the verdict per target.
+/// What is asked of a caller: the name of the row, "may ever", the verdict.
+type Question = (&'static str, fn(&Principal) -> bool, fn(&Principal, &User) -> Verdict);
+
+/// What use cases ask: to read, to update, and to update where the dialect lets the user himself change his profile.
+const QUESTIONS: [Question; 3] = [
+    (
+        "get_user",
+        |who| may_ever(who, Action::GetUser),
+        |who, user| decide(who, Action::GetUser, user),
+    ),
+    (
+        "update_user",
+        |who| may_ever_update(who, false),
+        |who, user| decide_update(who, false, user),
+    ),
+    (
+        "or himself",
+        |who| may_ever_update(who, true),
+        |who, user| decide_update(who, true, user),
+    ),
+];
+
+/// Every row: role, reach, caller, question → "may ever", then the verdict per target.
 fn matrix() -> String {
     let mut text = String::from(
         "# Who may do what to whom. Made by policy_matrix.rs; PATCHBAY_BLESS=1 rewrites it. Review it as a diff.\n\
-         # ever: asked before anything is loaded. Then the verdict per target.\n\n",
+         # ever: asked before anything is loaded. Then the verdict per target.\n\
+         # or himself: update_user in a dialect that lets the user himself change his profile.\n\n",
     );
     for (name, statement) in statements() {
         for reach in [Reach::Tenant, Reach::Organization] {
             for (caller, subject) in [("user", Subject::User(HIMSELF)), ("service", service())] {
                 let principal = principal(subject, statement.clone(), reach);
                 writeln!(text, "{name}, reach {reach:?}, a {caller}").unwrap();
-                for action in Action::ALL {
-                    let ever = if may_ever(&principal, action) { "yes" } else { "no" };
-                    write!(text, "  {:<16} ever {ever:<4}", action.as_str()).unwrap();
+                for (question, ever, verdict) in QUESTIONS {
+                    let ever = if ever(&principal) { "yes" } else { "no" };
+                    write!(text, "  {question:<12} ever {ever:<4}").unwrap();
                     for (whom, user) in targets() {
                         if caller == "service" && whom == "himself" {
                             continue;
                         }
-                        let verdict = format!("{:?}", decide(&principal, action, &user));
+                        let verdict = format!("{:?}", verdict(&principal, &user));
                         write!(text, "  {whom}: {verdict:<12}").unwrap();
                     }
                     text.truncate(text.trim_end().len());
@@ -243,9 +270,23 @@ proptest! {
         if a.covers(&b) && b.permits(action) {
             prop_assert!(a.permits(action));
         }
-        if a.covers(&b) && b.permits_own_update() {
-            prop_assert!(a.permits_own_update() , "own update: {a:?} covers {b:?}");
+    }
+
+    /// The rule "or the user himself" gives a user his own profile whatever his role allows, and a denial takes it away.
+    #[test]
+    fn the_user_himself_is_let_or_denied_and_nobody_else(
+        (statement, reach) in (any_statement(), any_reach())
+    ) {
+        let principal = principal(Subject::User(HIMSELF), statement.clone(), reach);
+        for (whom, user) in targets() {
+            let (plain, own) = (decide_update(&principal, false, &user), decide_update(&principal, true, &user));
+            prop_assert_eq!(plain, decide(&principal, Action::UpdateUser, &user));
+            let himself = whom == "himself" && plain != Verdict::Allow && statement.leaves_own_profile();
+            prop_assert_eq!(own, if himself { Verdict::AllowProfile } else { plain });
         }
+        let mut denied = Statement { effect: Effect::Deny, ..statement };
+        denied.actions.get_or_insert_default().insert("update_own_user".to_owned());
+        prop_assert!(!denied.leaves_own_profile());
     }
 
     #[test]
@@ -267,9 +308,14 @@ proptest! {
         let subject = if user { Subject::User(HIMSELF) } else { service() };
         let principal = principal(subject, statement, reach);
         for (_, target) in targets() {
-            let verdict = decide(&principal, action, &target);
-            if matches!(verdict, Verdict::Allow | Verdict::AllowProfile) {
+            if decide(&principal, action, &target) == Verdict::Allow {
                 prop_assert!(may_ever(&principal, action));
+            }
+            for own in [false, true] {
+                let verdict = decide_update(&principal, own, &target);
+                if matches!(verdict, Verdict::Allow | Verdict::AllowProfile) {
+                    prop_assert!(may_ever_update(&principal, own));
+                }
             }
         }
     }

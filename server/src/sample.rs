@@ -87,11 +87,7 @@ impl Roles {
         let read = Statement::only(&[Action::GetUser]);
         Self {
             administrator: maker.role("Administrator", Statement::everything(), Reach::Tenant),
-            member: maker.role(
-                "Member",
-                Statement::only(&[Action::GetUser, Action::UpdateOwnUser]),
-                Reach::Organization,
-            ),
+            member: maker.role("Member", Statement::only(&[Action::GetUser]), Reach::Organization),
             observer: maker.role("Observer", read.clone(), Reach::Tenant),
             full: maker.role(
                 "Full access",

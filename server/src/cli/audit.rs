@@ -1,6 +1,6 @@
 //! `patchbay audit`: who changed what, before and after; and whether the log is whole.
 
-use std::path::PathBuf;
+use std::{cmp::Ordering, path::PathBuf};
 
 use clap::Args;
 use patchbay_core::{
@@ -41,7 +41,8 @@ pub(super) struct Audit {
     /// Print one JSON object per line instead of a table.
     #[arg(long)]
     json: bool,
-    /// Check the chain of every tenant instead: that no entry was changed, slipped in, or taken out before the last.
+    /// Check the chain of every tenant instead: that no entry was changed, slipped in or taken out, up to the end that the
+    /// store has recorded.
     #[arg(long, conflicts_with_all = ["user", "json"])]
     verify: bool,
     /// Only this tenant's log.
@@ -238,11 +239,27 @@ async fn verify_chain(folder: &Folder, tenant: TenantId) -> Result<u64, Complain
             Ok(page) => page,
             Err(error) => return Err(broken(unreadable(folder, tenant, end.0, &error).await?)),
         };
-        if page.is_empty() {
+        end = audit::verify(end, &page).map_err(broken)?;
+        if page.is_empty() && at_head(folder, tenant, end).await?.map_err(broken)? {
             return Ok(end.0);
         }
-        end = audit::verify(end, &page).map_err(broken)?;
     }
+}
+
+/// Compares the end of what was read with the recorded end; false if the log has grown since it was read. The inner error
+/// is the position at which the log is broken.
+async fn at_head(folder: &Folder, tenant: TenantId, end: (u64, ChainHash)) -> Result<Result<bool, u64>, Complaint> {
+    let failed = |error| Complaint::while_doing("read the audit log", &error);
+    let head = folder.store.audit_head(tenant).await.map_err(failed)?;
+    Ok(match head.0.cmp(&end.0) {
+        Ordering::Equal if head.1 == end.1 => Ok(true),
+        Ordering::Equal => Err(end.0),
+        Ordering::Less => Err(head.0 + 1),
+        Ordering::Greater => {
+            let next = folder.store.audit(tenant, end.0, 1).await.map_err(failed)?;
+            if next.is_empty() { Err(end.0 + 1) } else { Ok(false) }
+        }
+    })
 }
 
 /// The position of the first entry after `after` that cannot be read as one, where reading a page of them failed.

@@ -148,6 +148,11 @@ async fn every_kind_of_tampering_is_found_and_placed() {
         ("UPDATE audit SET hash = zeroblob(32) WHERE position = 1", 1),
         ("DELETE FROM audit WHERE position = 2", 2),
         ("DELETE FROM audit WHERE position = 1", 1),
+        ("DELETE FROM audit WHERE position = 3", 3),
+        ("UPDATE audit_head SET position = 2", 3),
+        ("UPDATE audit_head SET position = 4", 4),
+        ("UPDATE audit_head SET hash = zeroblob(32)", 3),
+        ("DELETE FROM audit_head", 1),
         ("UPDATE audit SET position = 9 WHERE position = 2", 2),
     ] {
         let (folder, _) = changed().await;

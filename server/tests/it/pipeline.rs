@@ -10,8 +10,8 @@ use patchbay::{
     pipeline, telemetry,
 };
 use patchbay_core::{
-    audit::AuditEvent,
-    changeset::{Changeset, Committed, Tenant},
+    audit::{AuditEvent, ChainHash},
+    changeset::{Changeset, Committed, Idempotency, Tenant},
     clock::{FixedClock, Timestamp},
     credential::CredentialHash,
     error::Error,
@@ -291,6 +291,12 @@ impl Store for Broken {
         gone()
     }
     async fn audit(&self, _: TenantId, _: u64, _: u32) -> Result<Vec<AuditEvent>, Error> {
+        gone()
+    }
+    async fn audit_head(&self, _: TenantId) -> Result<(u64, ChainHash), Error> {
+        gone()
+    }
+    async fn replay(&self, _: TenantId, _: &Idempotency, _: Timestamp) -> Result<Option<Committed>, Error> {
         gone()
     }
     async fn commit(&self, _: Changeset) -> Result<Committed, Error> {

@@ -118,8 +118,7 @@ async fn patch_user(
         patch,
         idempotency: conditions.idempotency(&context, &[&body]),
         expect: conditions.expect,
-        member_of: None,
-        include: Include::default(),
+        ..UpdateUser::default()
     };
     let key = UserKey::Id(id);
     let updated = app.gateway.update_user(&context, None, &key, update).await?;

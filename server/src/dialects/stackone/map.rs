@@ -262,17 +262,15 @@ fn encode_role(role: &role::Role) -> wire::Role {
     }
 }
 
-/// StackOne's word for a role, by what the role permits.
+/// StackOne's word for a role, by what the role permits and on whom.
 fn role_type(role: &role::Role) -> &'static str {
     let statement = &role.statement;
     if role.reach == Reach::Tenant && statement.covers(&Statement::everything()) {
         "admin"
     } else if statement.permits(Action::UpdateUser) {
         "editor"
-    } else if statement.permits_own_update() {
-        "basic"
     } else if statement.permits(Action::GetUser) {
-        "viewer"
+        if role.reach == Reach::Tenant { "viewer" } else { "basic" }
     } else {
         "restricted"
     }

@@ -178,6 +178,14 @@ impl Store for MemoryStore {
         }))
     }
 
+    async fn audit_head(&self, tenant: TenantId) -> Result<(u64, ChainHash), Error> {
+        Ok(self.read(tenant, Data::head))
+    }
+
+    async fn replay(&self, tenant: TenantId, asked: &Idempotency, now: Timestamp) -> Result<Option<Committed>, Error> {
+        self.read(tenant, |data| data.recall(asked, now))
+    }
+
     async fn commit(&self, changeset: Changeset) -> Result<Committed, Error> {
         confine::check(&changeset)?;
         let mut state = self.state();
@@ -200,9 +208,12 @@ impl State {
             deltas,
             audit,
             idempotency,
+            unique_email,
             seen: _,
         } = changeset;
-        if let Some(outcome) = self.data.entry(tenant).or_default().recall(idempotency.as_ref(), at)? {
+        if let Some(asked) = &idempotency
+            && let Some(outcome) = self.data.entry(tenant).or_default().recall(asked, at)?
+        {
             return Ok(outcome);
         }
         let mut committed = Committed {
@@ -213,7 +224,11 @@ impl State {
         };
         let mut changes = Vec::new();
         for delta in deltas {
+            let before = self.data.entry(tenant).or_default().users.clone();
             self.write(tenant, at, delta, &mut committed, &mut changes)?;
+            if unique_email {
+                self.data.entry(tenant).or_default().check_emails(&before)?;
+            }
         }
         let data = self.data.entry(tenant).or_default();
         if let Some(entry) = audit.filter(|_| committed.changed) {
@@ -305,10 +320,7 @@ impl Data {
         entry.changes.extend(changes);
         entry.revision = entry.revision.or(user.map(|user| user.revision));
         let bytes = entry.encode()?;
-        let (position, before) = self
-            .audit
-            .last()
-            .map_or((0, ChainHash::default()), |last| (last.position, last.hash));
+        let (position, before) = self.head();
         let hash = before.follow(position + 1, audit::digest(&bytes));
         self.audit.push(AuditEvent {
             position: position + 1,
@@ -319,12 +331,31 @@ impl Data {
         Ok(())
     }
 
+    /// Where the log ends.
+    fn head(&self) -> (u64, ChainHash) {
+        self.audit
+            .last()
+            .map_or((0, ChainHash::default()), |last| (last.position, last.hash))
+    }
+
+    /// Refuses a user with a new mail address that another one has.
+    fn check_emails(&self, before: &BTreeMap<UserId, Arc<User>>) -> Result<(), Error> {
+        let had = |user: &User| before.get(&user.id).and_then(|user| user.email_key());
+        let anew = |user: &&Arc<User>| user.email_key().is_some() && user.email_key() != had(user);
+        let shared = |user: &Arc<User>| {
+            let mut others = self.users.values().filter(|other| other.id != user.id);
+            others.any(|other| other.email_key() == user.email_key())
+        };
+        if self.users.values().filter(anew).any(shared) {
+            return Err(Error::Taken { field: "email" });
+        }
+        Ok(())
+    }
+
     /// The stored outcome of the request with this idempotency key, if there is one to replay.
-    fn recall(&mut self, idempotency: Option<&Idempotency>, at: Timestamp) -> Result<Option<Committed>, Error> {
-        self.idempotency
-            .retain(|_, kept| kept.at.plus_seconds(IDEMPOTENCY_SECONDS) > at);
-        let Some(asked) = idempotency else { return Ok(None) };
-        let Some(kept) = self.idempotency.get(&asked.key) else {
+    fn recall(&self, asked: &Idempotency, at: Timestamp) -> Result<Option<Committed>, Error> {
+        let in_time = |kept: &&Remembered| kept.at.plus_seconds(IDEMPOTENCY_SECONDS) > at;
+        let Some(kept) = self.idempotency.get(&asked.key).filter(in_time) else {
             return Ok(None);
         };
         if kept.fingerprint != asked.fingerprint {
@@ -343,6 +374,8 @@ impl Data {
     }
 
     fn remember(&mut self, idempotency: Option<Idempotency>, committed: &Committed) {
+        self.idempotency
+            .retain(|_, kept| kept.at.plus_seconds(IDEMPOTENCY_SECONDS) > committed.at);
         let Some(Idempotency {
             key,
             fingerprint,

@@ -24,10 +24,12 @@ use patchbay_core::{
     user::User,
 };
 
-use super::changes::Changes;
+use super::{changes::Changes, weight};
 
 /// How many parts the users are spread over, so that callers seldom wait for each other.
 const PARTS: usize = 16;
+/// The most bytes that the users of a part may take on the average, roughly. Ordinary users take half of it.
+const MOST_EACH: usize = 4 << 10;
 /// The most credentials, roles and linked accounts of each kind that are kept; beyond that the kind begins anew.
 const MOST: usize = 10_000;
 
@@ -41,10 +43,12 @@ pub(super) struct Cache {
     changes: Arc<Changes>,
 }
 
-/// One part of the users, and how often the writer has told of it.
+/// One part of the users, how often the writer has told of it, and how many bytes they take, roughly.
 struct Users {
     told: u64,
     kept: LruCache<UserName, Arc<User>>,
+    bytes: usize,
+    most_bytes: usize,
 }
 
 /// What every request looks up, and how often it was forgotten.
@@ -90,7 +94,7 @@ impl Cache {
         if let Some(user) = &user {
             let mut users = locked(part);
             if users.told == told {
-                users.kept.put(name, user.clone());
+                users.keep(name, user.clone());
             }
         }
         Ok(user)
@@ -177,7 +181,7 @@ impl Cache {
         if let Some(part) = self.part(name) {
             let mut users = locked(part);
             users.told += 1;
-            users.kept.put(name, user.clone());
+            users.keep(name, user.clone());
         }
     }
 
@@ -186,6 +190,7 @@ impl Cache {
         for part in &self.users {
             let mut users = locked(part);
             users.told += 1;
+            users.bytes = 0;
             users.kept.clear();
         }
         let mut access = locked(&self.access);
@@ -213,11 +218,73 @@ impl Users {
         // Unbounded as a map, bounded as a cache: the room is not taken before it is needed.
         let mut kept = LruCache::unbounded();
         kept.resize(room);
-        Self { told: 0, kept }
+        Self {
+            told: 0,
+            kept,
+            bytes: 0,
+            most_bytes: room.get().saturating_mul(MOST_EACH),
+        }
+    }
+
+    /// Keeps a user, and lets go of those longest not asked for until the rest fit. One who does not fit alone is not kept.
+    fn keep(&mut self, name: UserName, user: Arc<User>) {
+        self.bytes += weight::user(&user);
+        if let Some((_, gone)) = self.kept.push(name, user) {
+            self.bytes -= weight::user(&gone);
+        }
+        while self.bytes > self.most_bytes
+            && let Some((_, gone)) = self.kept.pop_lru()
+        {
+            self.bytes -= weight::user(&gone);
+        }
     }
 }
 
 /// What is kept is whole at any time, so a panic elsewhere does not spoil it.
 fn locked<T>(part: &Mutex<T>) -> MutexGuard<'_, T> {
     part.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use patchbay_core::{clock::Timestamp, id::Serial};
+    use serde_json::{Map, Value};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn user(n: u32, bytes: usize) -> (UserName, Arc<User>) {
+        let mut user = User::new(UserId(Uuid::from_u128(u128::from(n))), Serial(n), Timestamp::default());
+        let text = Value::from("x".repeat(bytes));
+        user.description = Some(Arc::new(Map::from_iter([("k".to_owned(), text)])));
+        ((TenantId(Uuid::nil()), user.id), Arc::new(user))
+    }
+
+    /// What the users of a part take, and how many they are.
+    fn taken(users: &Users) -> (usize, usize) {
+        let kept = users.kept.iter();
+        (kept.map(|(_, user)| weight::user(user)).sum(), users.kept.len())
+    }
+
+    #[test]
+    fn users_are_bounded_in_number_and_in_bytes() {
+        let mut users = Users::new(NonZeroUsize::new(16).unwrap());
+        let mut keep = |n, bytes| {
+            let (name, user) = user(n, bytes);
+            users.keep(name, user);
+            assert_eq!(users.bytes, taken(&users).0);
+            assert!(users.bytes <= 16 * MOST_EACH);
+            taken(&users).1
+        };
+        let ordinary: Vec<usize> = (1..=20).map(|n| keep(n, 500)).collect();
+        assert_eq!(ordinary[15..], [16; 5], "as many as there is room for");
+        assert_eq!(keep(20, 900), 16, "one who grows takes his own place");
+        assert!(
+            (1..16).contains(&keep(21, 60_000)),
+            "a large one takes the place of many"
+        );
+        assert_eq!(keep(22, 60_000), 1);
+        assert_eq!(keep(23, 200_000), 0, "and one too large none");
+        assert_eq!(keep(24, 500), 1);
+    }
 }

@@ -13,8 +13,8 @@ const MOST: usize = 10_000;
 /// The end of one chain.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Head {
-    position: u64,
-    hash: ChainHash,
+    pub(super) position: u64,
+    pub(super) hash: ChainHash,
 }
 
 /// The ends of the chains, as far as this batch or an earlier one has needed them.
@@ -75,7 +75,8 @@ impl Heads {
     }
 }
 
-fn load(conn: &Connection, tenant: TenantId) -> rusqlite::Result<Head> {
+/// Where a tenant's chain ends, by what the database knows.
+pub(super) fn load(conn: &Connection, tenant: TenantId) -> rusqlite::Result<Head> {
     let mut statement = conn.prepare_cached("SELECT position, hash FROM audit_head WHERE tenant = ?1")?;
     let head = statement.query_row([key(&tenant.0)], |row| {
         Ok(Head {

@@ -15,12 +15,14 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::writer::Shared;
+use super::{open::BUSY_TIMEOUT, writer::Shared};
 
 /// How many times in a row the log is copied at most.
 const ROUNDS: usize = 4;
 /// So few pages may be left to the writer.
 const REST: i64 = 256;
+/// How long a new beginning of the log may wait for readers.
+const RESTART_TIMEOUT: Duration = Duration::from_millis(20);
 
 /// How far a checkpoint goes.
 #[derive(Clone, Copy)]
@@ -52,6 +54,14 @@ pub(super) fn run(conn: &Connection, mode: Mode) -> rusqlite::Result<Progress> {
             copied: row.get(2)?,
         })
     })
+}
+
+/// Lets the log begin anew, on a connection that then waits for others as long as before, however this ends.
+pub(super) fn restart(conn: &Connection) -> rusqlite::Result<()> {
+    conn.busy_timeout(RESTART_TIMEOUT)?;
+    let restarted = run(conn, Mode::Restart);
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    restarted.map(|_| ())
 }
 
 /// The checkpointer's own state.
@@ -92,5 +102,27 @@ impl Checkpointer {
             self.shared.reset.store(true, Ordering::Relaxed);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::open;
+
+    #[test]
+    fn a_connection_waits_as_before_whether_the_log_begins_anew_or_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let conn = open::prepare(folder.path(), 100).unwrap();
+        let waits = |conn: &Connection| {
+            let millis: i64 = conn.pragma_query_value(None, "busy_timeout", |row| row.get(0)).unwrap();
+            Duration::from_millis(millis.unsigned_abs())
+        };
+        restart(&conn).unwrap();
+        assert_eq!(waits(&conn), BUSY_TIMEOUT);
+        // Within a transaction of its own it cannot.
+        conn.execute_batch("BEGIN IMMEDIATE").unwrap();
+        restart(&conn).unwrap_err();
+        assert_eq!(waits(&conn), BUSY_TIMEOUT);
     }
 }

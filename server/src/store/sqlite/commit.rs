@@ -29,7 +29,9 @@ pub(super) fn write(
     changeset: &Changeset,
     prepared: Option<&Prepared>,
 ) -> Result<Committed, Fault> {
-    if let Some(outcome) = remember::recall(conn, changeset)? {
+    if let Some(asked) = &changeset.idempotency
+        && let Some(outcome) = remember::recall(conn, changeset.tenant, asked, changeset.at)?
+    {
         return Ok(outcome);
     }
     if let Some(prepared) = prepared
@@ -70,6 +72,9 @@ fn swap(
     if !users::write(conn, changeset.tenant, *from, user, document, *rekeyed)? {
         return Ok(None);
     }
+    if changeset.unique_email {
+        users::check_email(conn, changeset.tenant, changeset.seen.as_deref(), user)?;
+    }
     if let ([Delta::UpdateUser { patch, .. }], true) = (changeset.deltas.as_slice(), *icon) {
         users::put_icon(conn, changeset.tenant, user.id, patch.icon.value())?;
     }
@@ -107,14 +112,20 @@ impl Outcome {
         let (tenant, at) = (changeset.tenant, changeset.at);
         let changed = match delta {
             Delta::UpdateUser { id, expect, patch } => {
-                let (user, fields) = users::update(conn, tenant, *id, expect, patch, at)?;
-                let differs = !fields.is_empty();
-                self.changes.extend(fields);
-                self.committed.user = Some(user);
+                let (before, update) = users::update(conn, tenant, *id, expect, patch, at)?;
+                if changeset.unique_email {
+                    users::check_email(conn, tenant, Some(&before), &update.user)?;
+                }
+                let differs = !update.changes.is_empty();
+                self.changes.extend(update.changes);
+                self.committed.user = Some(Arc::new(update.user));
                 differs
             }
             Delta::CreateUser(user) => {
                 users::create(conn, tenant, user)?;
+                if changeset.unique_email {
+                    users::check_email(conn, tenant, None, user)?;
+                }
                 self.committed.user = Some(Arc::new(User::clone(user)));
                 true
             }

@@ -17,6 +17,7 @@ mod prepare;
 mod read;
 mod remember;
 mod users;
+mod weight;
 mod writer;
 
 use std::{
@@ -32,8 +33,9 @@ use std::{
 
 use async_trait::async_trait;
 use patchbay_core::{
-    audit::AuditEvent,
-    changeset::{Changeset, Committed, Tenant},
+    audit::{AuditEvent, ChainHash},
+    changeset::{Changeset, Committed, Idempotency, Tenant},
+    clock::Timestamp,
     credential::{CredentialHash, Subject},
     error::Error,
     group::Group,
@@ -74,8 +76,9 @@ pub struct Options {
     /// The page cache of the writer, in KiB. 8 MiB: the database walks through all of it after every transaction that has
     /// split a page, which costs more than the pages that a larger cache would save from being read again.
     pub writer_cache_kib: u32,
-    /// How many users, of those lately read or written, are kept in memory: about 2 KiB each, taken as they come. 0: only
-    /// one process at a time may keep any, and it sees at once what other processes write.
+    /// How many users, of those lately read or written, are kept in memory: about 2 KiB each, taken as they come, and fewer
+    /// where they are so large that together they would take more than 4 KiB each. 0: only one process at a time may keep
+    /// any, and it sees at once what other processes write.
     pub cached_users: usize,
     /// How often the log is copied into the database. 1 s.
     pub checkpoint_every: Duration,
@@ -284,6 +287,14 @@ impl Store for SqliteStore {
 
     async fn audit(&self, tenant: TenantId, after: u64, limit: u32) -> Result<Vec<AuditEvent>, Error> {
         self.readers.audit(tenant, after, limit)
+    }
+
+    async fn audit_head(&self, tenant: TenantId) -> Result<(u64, ChainHash), Error> {
+        self.readers.audit_head(tenant)
+    }
+
+    async fn replay(&self, tenant: TenantId, asked: &Idempotency, now: Timestamp) -> Result<Option<Committed>, Error> {
+        self.readers.replay(tenant, asked, now)
     }
 
     async fn commit(&self, mut changeset: Changeset) -> Result<Committed, Error> {

@@ -23,7 +23,7 @@ pub(super) struct Prepared {
     pub(super) user: Arc<User>,
     /// His document.
     pub(super) document: Vec<u8>,
-    /// True if he is now looked up by another user name or mail address.
+    /// True if he may now be looked up by another user name or mail address.
     pub(super) rekeyed: bool,
     /// True if his picture changes.
     pub(super) icon: bool,
@@ -80,7 +80,7 @@ pub(super) fn prepare(changeset: &mut Changeset) -> Result<Option<Prepared>, Err
     Ok(Some(Prepared {
         from: seen.revision,
         document: encode(&update.user)?,
-        rekeyed: update.user.username_key() != seen.username_key() || update.user.email_key() != seen.email_key(),
+        rekeyed: update.user.username != seen.username || update.user.email != seen.email,
         icon: update.user.icon != seen.icon,
         entry: entry.transpose()?,
         user: Arc::new(update.user),

@@ -13,7 +13,8 @@ use std::{
 
 use patchbay_core::{
     audit::{AuditEvent, ChainHash},
-    changeset::Tenant,
+    changeset::{Committed, Idempotency, Tenant},
+    clock::Timestamp,
     credential::{Credential, CredentialHash},
     error::Error,
     icon::{Icon, IconType},
@@ -26,8 +27,10 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::{
+    chain,
     fault::failure,
     open::{Access, connect},
+    remember,
 };
 use crate::store::row::decode;
 
@@ -173,6 +176,20 @@ impl Readers {
                 hash,
             }))
         })
+    }
+
+    pub(super) fn audit_head(&self, tenant: TenantId) -> Result<(u64, ChainHash), Error> {
+        let head = chain::load(&self.connection(), tenant).map_err(|error| failure(&error))?;
+        Ok((head.position, head.hash))
+    }
+
+    pub(super) fn replay(
+        &self,
+        tenant: TenantId,
+        asked: &Idempotency,
+        now: Timestamp,
+    ) -> Result<Option<Committed>, Error> {
+        remember::recall(&self.connection(), tenant, asked, now).map_err(Error::from)
     }
 
     /// Fails if nothing can be read.

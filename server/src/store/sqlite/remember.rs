@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use patchbay_core::{
-    changeset::{Changeset, Committed, IDEMPOTENCY_SECONDS, IdempotencyRecord},
+    changeset::{Changeset, Committed, IDEMPOTENCY_SECONDS, Idempotency, IdempotencyRecord},
     clock::Timestamp,
     error::Error,
     id::TenantId,
@@ -19,18 +19,20 @@ const PURGE: u32 = 512;
 /// Stale keys stay one hour longer than they count, since requests do not reach the store in the order of their times.
 const GRACE_SECONDS: i64 = 60 * 60;
 
-/// The outcome to replay, if the request was done before.
+/// The outcome to replay, if the request was done before `now`.
 ///
 /// Fails with [`Error::IdempotencyMismatch`] or [`Error::IdempotencyPending`].
-pub(super) fn recall(conn: &Connection, changeset: &Changeset) -> Result<Option<Committed>, Fault> {
+pub(super) fn recall(
+    conn: &Connection,
+    tenant: TenantId,
+    asked: &Idempotency,
+    now: Timestamp,
+) -> Result<Option<Committed>, Fault> {
     const SQL: &str = "SELECT fingerprint, at, done, outcome FROM idempotency \
         WHERE tenant = ?1 AND key = ?2 AND at > ?3";
-    let Some(asked) = &changeset.idempotency else {
-        return Ok(None);
-    };
-    let stale = changeset.at.plus_seconds(-IDEMPOTENCY_SECONDS).as_millis();
+    let stale = now.plus_seconds(-IDEMPOTENCY_SECONDS).as_millis();
     let mut statement = conn.prepare_cached(SQL)?;
-    let kept = statement.query_row((key(&changeset.tenant.0), &asked.key, stale), |row| {
+    let kept = statement.query_row((key(&tenant.0), &asked.key, stale), |row| {
         let fingerprint: [u8; 32] = row.get(0)?;
         let at = Timestamp::from_millis(row.get(1)?);
         let (done, outcome): (bool, Option<Vec<u8>>) = (row.get(2)?, row.get(3)?);

@@ -1,10 +1,7 @@
 //! Users within the transaction: made, changed, never changed where nothing differs.
 
-use std::sync::Arc;
-
 use patchbay_core::{
-    audit::FieldChange,
-    changeset,
+    changeset::{self, Update},
     clock::Timestamp,
     error::Error,
     icon::{Icon, IconType},
@@ -20,8 +17,8 @@ use super::{
 };
 use crate::store::row::{decode, encode};
 
-/// Works a delta out on the record as it stands and writes the outcome, if there is one. Answers the user afterwards and
-/// what changed.
+/// Works a delta out on the record as it stands and writes the outcome, if there is one. Answers the user as he was, and
+/// what became of him.
 pub(super) fn update(
     conn: &Connection,
     tenant: TenantId,
@@ -29,10 +26,11 @@ pub(super) fn update(
     expect: &Expect,
     patch: &UserPatch,
     at: Timestamp,
-) -> Result<(Arc<User>, Vec<FieldChange>), Fault> {
+) -> Result<(User, Update), Fault> {
     let current = load(conn, tenant, id)?;
     let update = changeset::update(current.as_ref(), expect, patch, at)?;
-    if let Some(current) = current.filter(|_| !update.changes.is_empty()) {
+    let current = current.ok_or(Error::NotFound { what: "user" })?;
+    if !update.changes.is_empty() {
         let document = encode(&update.user)?;
         let rekeyed =
             current.username_key() != update.user.username_key() || current.email_key() != update.user.email_key();
@@ -44,7 +42,25 @@ pub(super) fn update(
             put_icon(conn, tenant, id, patch.icon.value())?;
         }
     }
-    Ok((Arc::new(update.user), update.changes))
+    Ok((current, update))
+}
+
+/// Refuses a mail address that the user did not have before and another user has. Asked once he is written.
+pub(super) fn check_email(
+    conn: &Connection,
+    tenant: TenantId,
+    before: Option<&User>,
+    user: &User,
+) -> Result<(), Fault> {
+    let Some(email) = user.email_key() else { return Ok(()) };
+    if before.and_then(User::email_key).as_ref() == Some(&email) {
+        return Ok(());
+    }
+    let mut statement = conn.prepare_cached("SELECT 1 FROM users WHERE tenant = ?1 AND email_key = ?2 AND id != ?3")?;
+    if statement.exists((key(&tenant.0), email, key(&user.id.0)))? {
+        return Err(Error::Taken { field: "email" }.into());
+    }
+    Ok(())
 }
 
 /// Writes a user over one revision of him; false if he is not at that revision. Indexes are touched only if he is

@@ -16,7 +16,7 @@ use std::{
 };
 
 use patchbay_core::{
-    changeset::{Changeset, Committed, Delta},
+    changeset::{Changeset, Committed},
     clock::Timestamp,
     error::Error,
     id::TenantId,
@@ -30,15 +30,12 @@ use super::{
     changes::Changes,
     checkpoint, commit,
     fault::{Fault, failure},
-    open::BUSY_TIMEOUT,
     prepare::Prepared,
-    remember,
+    remember, weight,
 };
 
 /// How often an idle writer looks whether another process has written.
 const LOOK_AROUND: Duration = Duration::from_secs(1);
-/// How long the log's reset may keep the writer waiting for readers.
-const RESET_TIMEOUT: Duration = Duration::from_millis(20);
 /// The most bytes of records in one batch, roughly; the job that goes beyond is still taken.
 const BATCH_BYTES: usize = 8 << 20;
 
@@ -102,7 +99,7 @@ impl Queue {
     ///
     /// Fails with [`Error::Busy`] if the queue is full.
     pub(super) async fn commit(&self, changeset: Changeset, prepared: Option<Prepared>) -> Result<Committed, Error> {
-        let weight = weigh(&changeset, prepared.as_ref());
+        let weight = weight::changeset(&changeset, prepared.as_ref());
         let before = self.shared.queued.fetch_add(weight, Ordering::Relaxed);
         if before > 0 && before + weight > self.most_bytes {
             self.shared.queued.fetch_sub(weight, Ordering::Relaxed);
@@ -145,19 +142,6 @@ impl Queue {
 
 fn closed() -> Error {
     Error::internal("the store is closed")
-}
-
-/// The bytes that a changeset takes in memory, roughly.
-fn weigh(changeset: &Changeset, prepared: Option<&Prepared>) -> usize {
-    let deltas: usize = changeset
-        .deltas
-        .iter()
-        .map(|delta| match delta {
-            Delta::UpdateUser { patch, .. } => 1024 + patch.icon.value().map_or(0, |icon| icon.bytes.len()),
-            _ => 1024,
-        })
-        .sum();
-    deltas + prepared.map_or(0, |prepared| 2 * prepared.document.len())
 }
 
 /// The writer's own state.
@@ -348,12 +332,7 @@ impl Writer {
         if !self.shared.reset.swap(false, Ordering::Relaxed) {
             return;
         }
-        let reset = self
-            .conn
-            .busy_timeout(RESET_TIMEOUT)
-            .and_then(|()| checkpoint::run(&self.conn, checkpoint::Mode::Restart))
-            .and_then(|_| self.conn.busy_timeout(BUSY_TIMEOUT));
-        if let Err(error) = reset {
+        if let Err(error) = checkpoint::restart(&self.conn) {
             tracing::warn!(%error, "the log was not reset; it is tried again");
         }
     }

@@ -1,11 +1,23 @@
 //! PUT and GET of a user: forms and plain JSON.
 
 use axum::body::Body;
+use patchbay_core::{
+    changeset::Delta,
+    clock::Timestamp,
+    id::{Serial, UserId},
+    membership::{Membership, MembershipStatus},
+    patch::Patch,
+    policy::{Effect, Statement},
+    revision::Expect,
+    store::UserKey,
+    user::{User, UserPatch},
+};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{
-    FORM, HAN, HAN_IN_REBELS, ICON, LEIA, MON, PNG, USER, assert_problem, call, form, get, get_as, put, put_as,
-    put_form,
+    FORM, HAN, HAN_IN_REBELS, ICON, LEIA, MON, PNG, USER, assert_problem, call, form, get, get_as, organization, put,
+    put_as, put_form,
 };
 use crate::harness::{Patchbay, request};
 
@@ -270,4 +282,141 @@ async fn double_slashes_and_head() {
     let head = request("HEAD", HAN).header("authorization", format!("bearer {}", patchbay.sample.keys.operations));
     let head = patchbay.send(head.body(Body::empty()).unwrap()).await;
     assert_eq!((head.status.as_u16(), head.bytes.len()), (200, 0));
+}
+
+/// Sends a change of the user with this mail address under the key `k`.
+async fn keyed(patchbay: &Patchbay, path: &str, change: &Value) -> crate::harness::Answer {
+    let key = patchbay.sample.keys.operations.clone();
+    let headers = [("content-type", "application/json"), ("idempotency-key", "k")];
+    call(patchbay, &key, ("PUT", path), &headers, change.to_string()).await
+}
+
+#[tokio::test]
+async fn a_repeat_is_known_though_the_user_is_named_by_what_it_changed() {
+    let patchbay = Patchbay::new().await;
+    let path = "/public/v1/accounts/users/han.solo@example.com";
+    let change = json!({"email": "h2@example.com"});
+    let first = keyed(&patchbay, path, &change).await;
+    assert_eq!((first.status.as_u16(), first.header("etag")), (200, "\"2\""));
+    let entries = patchbay.audit_len().await;
+    let again = keyed(&patchbay, path, &change).await;
+    assert_eq!((again.status.as_u16(), again.json()), (200, first.json()));
+    // Another user takes the address: the repeat is still about the first.
+    put(&patchbay, LEIA, &json!({"email": "han.solo@example.com"})).await;
+    let again = keyed(&patchbay, path, &change).await;
+    assert_eq!((again.status.as_u16(), again.json()), (200, first.json()));
+    assert_eq!(patchbay.audit_len().await, entries + 1, "only what Leia did is new");
+    let other = keyed(&patchbay, path, &json!({"email": "h3@example.com"})).await;
+    assert_problem(&other, 422, None);
+    assert_eq!(get(&patchbay, LEIA).await["revision"], 2);
+}
+
+#[tokio::test]
+async fn a_repeat_needs_the_right_to_change_the_user_it_changed() {
+    let patchbay = Patchbay::new().await;
+    let client = patchbay.sample.keys.client.clone();
+    let headers = [("content-type", "application/json"), ("idempotency-key", "k")];
+    let path = "/public/v1/accounts/users/leia.organa@example.com";
+    let change = json!({"email": "l2@example.com"}).to_string();
+    let send = async || call(&patchbay, &client, ("PUT", path), &headers, change.clone()).await;
+    assert_eq!(send().await.status, 200);
+    assert_eq!(send().await.status, 200);
+    deny(&patchbay, &["update_user", "update_own_user"]).await;
+    assert_problem(&send().await, 403, None);
+}
+
+/// Makes the client's role permit all but these.
+async fn deny(patchbay: &Patchbay, actions: &[&str]) {
+    let tenant = patchbay.sample.tenant;
+    let key = UserKey::Id(patchbay.sample.users[1].id);
+    let user = patchbay.store.user(tenant, &key).await.unwrap().unwrap();
+    let role = patchbay.store.role(tenant, user.role.unwrap()).await.unwrap().unwrap();
+    let mut role = patchbay_core::role::Role::clone(&role);
+    role.statement = Statement {
+        effect: Effect::Deny,
+        actions: Some(actions.iter().map(|action| (*action).to_owned()).collect()),
+    };
+    patchbay.keep(Delta::PutRole(role)).await;
+}
+
+#[tokio::test]
+async fn the_user_himself_needs_no_permission_but_may_be_denied() {
+    let patchbay = Patchbay::new().await;
+    let luke = "/public/v1/accounts/users/USR-0000-0003";
+    let secret = patchbay.sample.users[2].secret.clone();
+    let change = json!({"lastName": "Organa"});
+    let own = put_as(&patchbay, &secret, luke, &change).await;
+    assert_eq!((own.status.as_u16(), &own.json()["name"]), (200, &json!("Luke Organa")));
+    let in_account = "/public/v1/accounts/accounts/ACC-0000-0001/users/USR-0000-0003";
+    let own = put_as(&patchbay, &secret, in_account, &json!({"firstName": "L."})).await;
+    assert_eq!((own.status.as_u16(), &own.json()["name"]), (200, &json!("L. Organa")));
+    assert_problem(&put_as(&patchbay, &secret, HAN, &change).await, 403, None);
+    let client = patchbay.sample.keys.client.clone();
+    for (denied, status) in [
+        (&["update_user"][..], 200),
+        (&["update_own_user"], 200),
+        (&["update_user", "update_own_user"], 403),
+    ] {
+        deny(&patchbay, denied).await;
+        let answer = put_as(&patchbay, &client, LEIA, &change).await;
+        assert_eq!(answer.status, status, "{denied:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_mail_address_is_one_users_alone() {
+    let patchbay = Patchbay::new().await;
+    let client = patchbay.sample.keys.client.clone();
+    let in_account = "/public/v1/accounts/accounts/ACC-0000-0001/users/USR-0000-0002";
+    // Mon is nobody whom the client can see.
+    for address in ["han.solo@example.com", "Mon.Mothma@EXAMPLE.com"] {
+        let change = json!({"firstName": "Half", "email": address});
+        for path in [LEIA, in_account] {
+            let answer = put_as(&patchbay, &client, path, &change).await;
+            assert_problem(&answer, 409, Some("email"));
+        }
+    }
+    let leia = get(&patchbay, LEIA).await;
+    assert_eq!((&leia["revision"], &leia["firstName"]), (&json!(1), &json!("Leia")));
+    let same = json!({"email": "Leia.Organa@example.com", "firstName": "L."});
+    assert_eq!(put_as(&patchbay, &client, LEIA, &same).await.header("etag"), "\"2\"");
+    // Another dialect lets two have one address; each may keep it here.
+    let shared = UserPatch {
+        email: Patch::Value("han.solo@example.com".to_owned()),
+        ..UserPatch::default()
+    };
+    patchbay
+        .keep(Delta::UpdateUser {
+            id: patchbay.sample.users[1].id,
+            expect: Expect::Any,
+            patch: Box::new(shared),
+        })
+        .await;
+    let same = json!({"email": "han.solo@example.com", "firstName": "Leia"});
+    assert_eq!(put_as(&patchbay, &client, LEIA, &same).await.header("etag"), "\"4\"");
+}
+
+#[tokio::test]
+async fn accounts_are_shown_as_far_as_the_caller_sees() {
+    let patchbay = Patchbay::new().await;
+    let mut user = User::new(UserId(Uuid::from_u128(6)), Serial(6), Timestamp::default());
+    for serial in [2, 1] {
+        user.memberships.push(Membership {
+            organization: organization(&patchbay, serial).await.id,
+            status: MembershipStatus::Active,
+            groups: Vec::new(),
+            invitation_notes: None,
+            invited_at: None,
+            joined_at: None,
+            last_access_at: None,
+        });
+    }
+    patchbay.keep(Delta::CreateUser(Box::new(user))).await;
+    let path = "/public/v1/accounts/users/USR-0000-0006";
+    let all = get(&patchbay, path).await;
+    assert_eq!(all["accounts"].as_array().unwrap().len(), 2);
+    assert_eq!(all["currentAccount"]["id"], "ACC-0000-0002");
+    let client = patchbay.sample.keys.client.clone();
+    let some = get_as(&patchbay, &client, path).await.json();
+    assert_eq!((some.get("accounts"), some.get("currentAccount")), (None, None));
 }

@@ -6,18 +6,19 @@ use patchbay_core::{
     error::Error,
     patch::Patch,
     revision::{Expect, Revision},
-    store::Store,
+    store::{Store, UserKey},
     user::UserPatch,
 };
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::{T, for_each_store, get, patch, sound_log, title, with_users};
+use super::{T, email, for_each_store, get, patch, sound_log, title, with_users};
 
 for_each_store! {
     concurrent_changes_of_one_user_lose_nothing,
     each_revision_is_granted_once,
     a_read_sees_what_was_answered,
+    of_two_who_want_one_address_one_gets_it,
 }
 
 async fn concurrent_changes_of_one_user_lose_nothing(store: Arc<dyn Store>) {
@@ -127,4 +128,29 @@ async fn a_read_sees_what_was_answered(store: Arc<dyn Store>) {
         });
     }
     tasks.join_all().await;
+}
+
+async fn of_two_who_want_one_address_one_gets_it(store: Arc<dyn Store>) {
+    const USERS: u32 = 8;
+    with_users(&*store, USERS).await;
+    for round in 0..10 {
+        let mut tasks = JoinSet::new();
+        for n in 1..=USERS {
+            let store = store.clone();
+            tasks.spawn(async move {
+                let seen = get(&*store, n).await;
+                let mut changeset = patch(n, Expect::Any, email(&format!("wanted{round}@example.com")));
+                changeset.unique_email = true;
+                changeset.seen = (n % 2 == 0).then_some(seen);
+                store.commit(changeset).await
+            });
+        }
+        let told = tasks.join_all().await;
+        assert_eq!(told.iter().filter(|told| told.is_ok()).count(), 1);
+        let taken = |told: &&Result<_, Error>| matches!(told, Err(Error::Taken { field: "email" }));
+        assert_eq!(told.iter().filter(taken).count(), USERS as usize - 1);
+        let key = UserKey::Email(format!("wanted{round}@example.com"));
+        assert!(store.user(T, &key).await.unwrap().is_some());
+    }
+    assert_eq!(sound_log(&*store, T).await.len(), 10);
 }

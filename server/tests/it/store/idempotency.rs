@@ -19,6 +19,7 @@ for_each_store! {
     a_refused_request_leaves_its_key_free,
     a_change_of_nothing_is_remembered,
     keys_belong_to_their_tenant,
+    what_would_be_replayed_can_be_read,
 }
 
 fn keyed(changeset: Changeset, record: IdempotencyRecord, print: u8) -> Changeset {
@@ -144,4 +145,38 @@ async fn keys_belong_to_their_tenant(store: Arc<dyn Store>) {
     store.commit(finish("a", 1)).await.unwrap();
     let elsewhere = keyed(Changeset::new(OTHER, at(1)), IdempotencyRecord::Finish, 2);
     assert!(!store.commit(elsewhere).await.unwrap().replayed);
+}
+
+async fn what_would_be_replayed_can_be_read(store: Arc<dyn Store>) {
+    with_users(&*store, 1).await;
+    let asked = |print| finish("a", print).idempotency.unwrap();
+    assert!(store.replay(super::T, &asked(1), at(1)).await.unwrap().is_none());
+    let done = store.commit(finish("a", 1)).await.unwrap();
+    store.commit(patch(1, Expect::Any, title("b"))).await.unwrap();
+    let told = store.replay(super::T, &asked(1), at(60)).await.unwrap().unwrap();
+    assert!(told.replayed && !told.changed);
+    assert_eq!((told.user, told.at), (done.user, done.at));
+    assert_eq!(
+        refused(store.replay(super::T, &asked(2), at(60)).await),
+        "idempotency_mismatch"
+    );
+    assert!(store.replay(OTHER, &asked(2), at(60)).await.unwrap().is_none());
+    let stale = at(1 + IDEMPOTENCY_SECONDS);
+    assert!(store.replay(super::T, &asked(2), stale).await.unwrap().is_none());
+    assert!(
+        store.replay(super::T, &asked(1), at(60)).await.unwrap().is_some(),
+        "a look takes nothing away"
+    );
+    let begin = Idempotency {
+        key: "credential/begun".to_owned(),
+        record: IdempotencyRecord::Begin,
+        ..asked(1)
+    };
+    let mut begun = Changeset::new(super::T, at(1));
+    begun.idempotency = Some(begin.clone());
+    store.commit(begun).await.unwrap();
+    assert_eq!(
+        refused(store.replay(super::T, &begin, at(60)).await),
+        "idempotency_pending"
+    );
 }

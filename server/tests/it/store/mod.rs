@@ -120,6 +120,13 @@ pub fn title(text: &str) -> UserPatch {
     }
 }
 
+pub fn email(text: &str) -> UserPatch {
+    UserPatch {
+        email: Patch::Value(text.to_owned()),
+        ..UserPatch::default()
+    }
+}
+
 pub async fn put(store: &dyn Store, deltas: Vec<Delta>) -> Committed {
     let mut changeset = changeset(T, deltas);
     changeset.audit = None;
@@ -144,6 +151,7 @@ pub async fn sound_log(store: &dyn Store, tenant: TenantId) -> Vec<AuditEvent> {
     let events = log(store, tenant).await;
     let end = verify((0, ChainHash::default()), &events).expect("the chain verifies");
     assert_eq!(end.0, events.len() as u64);
+    assert_eq!(store.audit_head(tenant).await.unwrap(), end);
     events
 }
 

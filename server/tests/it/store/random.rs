@@ -140,14 +140,18 @@ fn step() -> impl Strategy<Value = Step> {
         option::weighted(0.3, idempotency()),
         any::<bool>(),
         option::of(0..3_usize),
+        any::<bool>(),
     );
-    (deltas, pause, caller).prop_map(|((tenant, deltas), pause, (idempotency, audited, seen))| {
-        let mut changeset = Changeset::new(tenant, at(0));
-        changeset.deltas = deltas;
-        changeset.audit = audited.then(|| entry("x"));
-        changeset.idempotency = idempotency;
-        Step { changeset, pause, seen }
-    })
+    (deltas, pause, caller).prop_map(
+        |((tenant, deltas), pause, (idempotency, audited, seen, unique_email))| {
+            let mut changeset = Changeset::new(tenant, at(0));
+            changeset.deltas = deltas;
+            changeset.audit = audited.then(|| entry("x"));
+            changeset.idempotency = idempotency;
+            changeset.unique_email = unique_email;
+            Step { changeset, pause, seen }
+        },
+    )
 }
 
 /// All that can be read of a tenant.
@@ -190,6 +194,13 @@ async fn replay(steps: Vec<Step>) {
         {
             let then = &past[past.len().saturating_sub(1 + back)];
             changeset.seen = then.iter().flatten().find(|user| user.id == *id).cloned();
+        }
+        if let Some(asked) = &changeset.idempotency {
+            let (expected, told) = (
+                model.replay(tenant, asked, now).await,
+                store.replay(tenant, asked, now).await,
+            );
+            assert_eq!(format!("{told:?}"), format!("{expected:?}"), "{asked:?}");
         }
         let (expected, told) = (
             model.commit(changeset.clone()).await,

@@ -21,7 +21,7 @@ use patchbay_core::{
 use uuid::Uuid;
 
 use super::{
-    OTHER, T, at, changeset, for_each_store, get, icon, log, patch, put, refused, sound_log, title, uid, user,
+    OTHER, T, at, changeset, email, for_each_store, get, icon, log, patch, put, refused, sound_log, title, uid, user,
     with_users,
 };
 
@@ -34,6 +34,7 @@ for_each_store! {
     credentials_are_unique_and_replaced,
     linked_accounts_keep_their_order,
     mail_addresses_of_several_users_find_nobody,
+    mail_addresses_are_unique_where_that_is_asked_for,
 }
 
 pub const ROLE: RoleId = RoleId(Uuid::from_u128(21));
@@ -365,18 +366,67 @@ async fn mail_addresses_of_several_users_find_nobody(store: Arc<dyn Store>) {
     with_users(&*store, 2).await;
     let key = UserKey::Email("user1@example.com".to_owned());
     assert!(store.user(T, &key).await.unwrap().is_some());
-    let same = |email: &str| UserPatch {
-        email: Patch::Value(email.to_owned()),
-        ..UserPatch::default()
-    };
     store
-        .commit(patch(2, Expect::Any, same("USER1@example.com")))
+        .commit(patch(2, Expect::Any, email("USER1@example.com")))
         .await
         .unwrap();
     assert_eq!(store.user(T, &key).await.unwrap(), None, "two have it");
     store
-        .commit(patch(1, Expect::Any, same("new@example.com")))
+        .commit(patch(1, Expect::Any, email("new@example.com")))
         .await
         .unwrap();
     assert_eq!(store.user(T, &key).await.unwrap().unwrap().id, uid(2));
+}
+
+async fn mail_addresses_are_unique_where_that_is_asked_for(store: Arc<dyn Store>) {
+    with_users(&*store, 3).await;
+    let unique = |changeset: Changeset| Changeset {
+        unique_email: true,
+        ..changeset
+    };
+    for seen in [None, Some(get(&*store, 2).await)] {
+        let mut change = unique(patch(2, Expect::Any, email("uSER1@example.com")));
+        change.seen = seen;
+        let told = store.commit(change).await;
+        assert!(matches!(told, Err(Error::Taken { field: "email" })), "{told:?}");
+    }
+    let both = UserPatch {
+        username: Patch::Value("user1".to_owned()),
+        ..email("user1@example.com")
+    };
+    let told = store.commit(unique(patch(2, Expect::Any, both))).await;
+    assert!(matches!(told, Err(Error::Taken { field: "username" })), "{told:?}");
+    let mut another = user(4);
+    another.email = Some("user1@example.com".to_owned());
+    let create = vec![Delta::CreateUser(Box::new(another))];
+    assert_eq!(refused(store.commit(unique(changeset(T, create))).await), "taken");
+    assert_eq!(*get(&*store, 2).await, user(2), "nothing is applied");
+    assert_eq!(log(&*store, T).await, []);
+    // Whoever shares one already may keep it and write it otherwise.
+    store
+        .commit(patch(2, Expect::Any, email("user1@example.com")))
+        .await
+        .unwrap();
+    let kept = UserPatch {
+        title: Patch::Value("kept".to_owned()),
+        ..email("USER1@example.com")
+    };
+    store.commit(unique(patch(2, Expect::Any, kept))).await.unwrap();
+    // His own, nobody's, none, and one that only another tenant has.
+    for address in ["User2@example.com", "free@example.com"] {
+        store
+            .commit(unique(patch(2, Expect::Any, email(address))))
+            .await
+            .unwrap();
+    }
+    for n in [2, 3] {
+        let none = UserPatch {
+            email: Patch::Null,
+            ..UserPatch::default()
+        };
+        store.commit(unique(patch(n, Expect::Any, none))).await.unwrap();
+    }
+    let elsewhere = vec![Delta::CreateUser(Box::new(user(1)))];
+    store.commit(unique(changeset(OTHER, elsewhere))).await.unwrap();
+    assert_eq!(sound_log(&*store, T).await.len(), 6);
 }

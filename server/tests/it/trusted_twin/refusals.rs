@@ -190,6 +190,13 @@ async fn every_refusal_under_the_mounts_is_in_this_dialect() {
 #[tokio::test]
 async fn update_user_must_be_permitted_by_the_role() {
     let patchbay = Patchbay::new().await;
+    // The user himself needs it too: the first of these is a member like any other.
+    let member = patchbay.sample.users[1].secret.clone();
+    let own = format!("/users/{}", patchbay.sample.users[1].id);
+    refused(
+        &call(&patchbay, "PATCH", &own, &[("authorization", &member)], "{}").await,
+        403_535,
+    );
     let observer = patchbay.sample.users[2].secret.clone();
     let key = [("authorization", observer.as_str())];
     for user in [&patchbay.sample.users[0], &patchbay.sample.users[2]] {
@@ -265,6 +272,20 @@ async fn nobody_gives_away_more_than_he_holds() {
     let body = json!({ "role": narrow.to_string() }).to_string();
     let answer = call(&patchbay, "PATCH", &path, &key, &body).await;
     assert_eq!(answer.json()["role"], narrow.to_string());
+}
+
+#[tokio::test]
+async fn a_role_that_stays_is_not_given_away() {
+    let patchbay = Patchbay::new().await;
+    let (_, secret) = role(&patchbay, 1_001, Statement::only(&[Action::UpdateUser])).await;
+    let key = [("authorization", secret.as_str())];
+    let path = format!("/users/{}", patchbay.sample.users[4].id);
+    let body = json!({ "name": "Mon", "role": patchbay.sample.role }).to_string();
+    let answer = call(&patchbay, "PATCH", &path, &key, &body).await;
+    assert_eq!(answer.status, 200, "{}", answer.json());
+    assert_eq!(answer.json()["role"], json!(patchbay.sample.role));
+    let other = super::path(&patchbay);
+    refused(&call(&patchbay, "PATCH", &other, &key, &body).await, 403_535);
 }
 
 #[tokio::test]

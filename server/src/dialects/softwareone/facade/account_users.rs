@@ -87,8 +87,8 @@ pub(super) async fn get_account_user(
 
 /// Update a user of an account.
 ///
-/// For whoever may update users, and for the user himself. The body is a delta: absent members stay, null clears, nested
-/// objects are deltas too, `groups` is replaced as a whole.
+/// For whoever may update users, and for the user himself; another user's mail address is refused. The body is a delta:
+/// absent members stay, null clears, nested objects are deltas too, `groups` is replaced as a whole.
 #[utoipa::path(
     put,
     path = "/public/v1/accounts/accounts/{accountId}/users/{userId}",
@@ -148,8 +148,7 @@ async fn update(
         idempotency: conditions.idempotency(context, &[b"user", document.bytes()]),
         patch,
         expect: conditions.expect,
-        member_of: None,
-        include: INCLUDE,
+        ..super::update()
     };
     let updated = app
         .gateway

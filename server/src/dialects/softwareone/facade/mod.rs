@@ -10,7 +10,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::header;
-use patchbay_core::{error::Error, id::Serial, provider::Include, revision::Revision, store::UserKey};
+use patchbay_core::{
+    error::Error,
+    id::Serial,
+    provider::{Include, UpdateUser},
+    revision::Revision,
+    store::UserKey,
+};
 use serde::Serialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -38,6 +44,17 @@ const INCLUDE: Include = Include {
     role: false,
     memberships: true,
 };
+
+/// An update with what holds of every one here: the user himself may (seeds 002 and 003), and a mail address is one
+/// user's alone (contract notes, section 5).
+fn update() -> UpdateUser {
+    UpdateUser {
+        own_profile: true,
+        unique_email: true,
+        include: INCLUDE,
+        ..UpdateUser::default()
+    }
+}
 
 type RawPath<T> = Result<Path<T>, PathRejection>;
 

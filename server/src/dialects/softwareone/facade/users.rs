@@ -10,9 +10,7 @@ use patchbay_core::{
     error::Error,
     icon::Icon,
     patch::Patch,
-    policy::Reach,
-    principal::Context,
-    provider::{GetUser, UpdateUser, UserView},
+    provider::{GetUser, UpdateUser},
     store::UserKey,
 };
 
@@ -25,7 +23,7 @@ use super::{
     },
     INCLUDE, RawPath, answer,
     form::UserParts,
-    path, user_key,
+    path, update, user_key,
 };
 use crate::{
     app::App,
@@ -33,11 +31,6 @@ use crate::{
     extract::{self, Conditions},
     failure::Failure,
 };
-
-fn encode(context: &Context, view: &UserView) -> User {
-    let principal = &context.principal;
-    map::user(view, principal.role.reach == Reach::Tenant, &principal.organizations)
-}
 
 /// Get a user.
 ///
@@ -78,13 +71,13 @@ pub(super) async fn get_user(
     }
     match query.key {
         UserKey::Email(_) => answer(&map::minimal(&view.user), &Select::default(), revision),
-        _ => answer(&encode(&context, &view), &select, revision),
+        _ => answer(&map::user(&view), &select, revision),
     }
 }
 
 /// Update a user.
 ///
-/// For whoever may update users, and for the user himself. Either part of the form may be absent, and plain JSON does as
+/// For whoever may update users, and for the user himself; another user's mail address is refused. Either part of the form may be absent, and plain JSON does as
 /// well. The JSON is a delta: absent members stay, null clears, nested objects are deltas too. Without a picture the old
 /// one stays.
 #[utoipa::path(
@@ -136,14 +129,13 @@ pub(super) async fn update_user(
         patch,
         expect: conditions.expect,
         idempotency,
-        member_of: None,
-        include: INCLUDE,
+        ..update()
     };
     let updated = app.gateway.update_user(&context, None, &key, update).await?;
     let view = updated
         .view
         .ok_or_else(|| Error::internal("the directory updated a user without telling"))?;
-    answer(&encode(&context, &view), &select, view.user.revision)
+    answer(&map::user(&view), &select, view.user.revision)
 }
 
 /// Get a user's picture.

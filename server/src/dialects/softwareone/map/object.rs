@@ -14,16 +14,13 @@ use patchbay_core::{
 
 use super::{super::wire, icon_path, id, status};
 
-/// Encodes a user. `sees_all` callers are shown all his accounts; others only the account he works in, and that only if it
-/// is one of `own` (contract notes, section 12, field suppression).
-pub(in super::super) fn user(view: &UserView, sees_all: bool, own: &[OrganizationId]) -> wire::User {
+/// Encodes a user. An unrestricted view shows all his accounts; another only the account he works in, if that is in view
+/// (contract notes, section 12, field suppression).
+pub(in super::super) fn user(view: &UserView) -> wire::User {
     let user = &*view.user;
     let account_of = |membership: &Membership| organization(view, membership.organization).map(account_ref);
-    let current = user
-        .memberships
-        .iter()
-        .find(|membership| membership.status == MembershipStatus::Active)
-        .filter(|membership| sees_all || own.contains(&membership.organization));
+    let works_in = |membership: &&Membership| membership.status == MembershipStatus::Active;
+    let current = user.memberships.iter().find(works_in);
     wire::User {
         audit: Some(wire::UserAudit {
             created: Some(event(user.created_at)),
@@ -38,7 +35,9 @@ pub(in super::super) fn user(view: &UserView, sees_all: bool, own: &[Organizatio
         last_name: user.last_name.clone(),
         last_login_at: user.last_login_at.map(|at| at.to_string()),
         settings: user.settings.as_deref().map(settings),
-        accounts: sees_all.then(|| user.memberships.iter().filter_map(account_of).collect()),
+        accounts: view
+            .unrestricted
+            .then(|| user.memberships.iter().filter_map(account_of).collect()),
         current_account: current.and_then(account_of),
         ..minimal(user)
     }
