@@ -9,9 +9,13 @@ test: install check unit clients ## Installs what is missing, then runs everythi
 install: ## Debian packages and cargo-nextest, if missing
 	@scripts/install
 
-check: ## Format and lints
+check: ## Format and lints, of the measuring and fuzzing programs too
 	cargo fmt --all --check
+	cargo fmt --check --manifest-path bench/Cargo.toml
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --manifest-path bench/Cargo.toml --all-targets --locked -- -D warnings
+	cargo clippy --manifest-path fuzz/Cargo.toml --target-dir target --all-targets --locked -- -D warnings
 
 unit: ## Every Rust test, in process and over TCP; generated files are compared here too
 	cargo nextest run --workspace --locked
@@ -31,4 +35,5 @@ fuzz: ## Every decoder, 30 seconds each
 	fuzz/run
 
 deny: ## Licences, duplicate and banned crates
+	@cargo deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing. Run: cargo install --locked cargo-deny" >&2; exit 1; }
 	cargo deny check bans licenses sources

@@ -1,6 +1,6 @@
 //! The port to one vendor's API: raw calls, no policy, no record keeping.
 //!
-//! A failure is classified where it is seen: what kind, whether a repeat may help, and the vendor's own answer.
+//! A failure is classified where it is seen: what kind, and the vendor's own answer.
 
 use std::{fmt, sync::Arc};
 
@@ -64,14 +64,6 @@ pub struct RemoteFailure {
 }
 
 impl RemoteFailure {
-    /// True if the same call may succeed later.
-    pub fn retryable(&self) -> bool {
-        matches!(
-            self.kind,
-            RemoteKind::RateLimited | RemoteKind::Fault | RemoteKind::Unreachable | RemoteKind::Timeout
-        )
-    }
-
     /// True if the vendor may have done what was asked.
     pub fn outcome_unknown(&self) -> bool {
         matches!(

@@ -17,7 +17,7 @@ use figment::{
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::{app::HttpConfig, outbound::http::OutboundConfig, store::sqlite::Options};
+use crate::{app::HttpConfig, outbound::http::OutboundConfig, seal, store::sqlite::Options};
 
 const PREFIX: &str = "PATCHBAY_";
 
@@ -49,6 +49,8 @@ pub struct HttpSection {
     pub request_timeout_ms: u64,
     /// How long a client may take to send a request's head, and may keep an idle connection. 10 to 3,600,000.
     pub header_timeout_ms: u64,
+    /// How long a client may leave an answer where it is before the connection is cut. 10 to 3,600,000.
+    pub write_timeout_ms: u64,
     /// How long a request that prefers heartbeats may take before the first one, and between them. 10 to 3,600,000.
     pub heartbeat_ms: u64,
     /// The most connections at a time; more wait to be accepted. 1 to 65,536.
@@ -67,6 +69,7 @@ impl Default for HttpSection {
             max_body_bytes: 1024 * 1024,
             request_timeout_ms: 60_000,
             header_timeout_ms: 30_000,
+            write_timeout_ms: 30_000,
             heartbeat_ms: 5_000,
             max_connections: 1_024,
             drain_ms: 10_000,
@@ -223,6 +226,7 @@ impl Config {
             syntax(path, &text)?;
             figment = figment.merge(Toml::string(&text));
         }
+        underscores(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
         // Names without a section are not settings: other programs and this one's tests use them.
         let environment = Env::prefixed(PREFIX)
             .filter(|name| name.as_str().contains("__"))
@@ -282,6 +286,7 @@ impl Config {
         bound("http.max_body_bytes", http.max_body_bytes, 1_024, 64 << 20)?;
         bound("http.request_timeout_ms", http.request_timeout_ms, 1, HOUR)?;
         bound("http.header_timeout_ms", http.header_timeout_ms, 10, HOUR)?;
+        bound("http.write_timeout_ms", http.write_timeout_ms, 10, HOUR)?;
         bound("http.heartbeat_ms", http.heartbeat_ms, 10, HOUR)?;
         bound("http.max_connections", http.max_connections, 1, 65_536)?;
         bound("http.drain_ms", http.drain_ms, 0, HOUR)?;
@@ -293,10 +298,31 @@ impl Config {
         bound("store.reader_cache_kib", store.reader_cache_kib.into(), 64, 1 << 20)?;
         bound("store.writer_cache_kib", store.writer_cache_kib.into(), 64, 16 << 20)?;
         bound("store.cached_users", store.cached_users, 0, 100_000_000)?;
+        if let Some(key) = &self.seal.key {
+            seal::check(key.inner()).map_err(|error| error.to_string())?;
+        }
         tracing_subscriber::EnvFilter::try_new(&self.log.level)
             .map_err(|_| "log.level must be error, warn, info, debug or trace, or a filter of those".to_owned())?;
         Ok(())
     }
+}
+
+/// Fails at a name of the environment that is a setting but for the second underscore after the section.
+fn underscores(names: impl Iterator<Item = String>) -> Result<(), String> {
+    let sections = toml::Table::try_from(Config::default()).map_err(|error| error.to_string())?;
+    for name in names {
+        let section = name.strip_prefix(PREFIX).and_then(|rest| rest.split_once('_'));
+        let Some((section, key)) = section.filter(|(_, key)| !key.starts_with('_')) else {
+            continue;
+        };
+        if sections.contains_key(&section.to_lowercase()) {
+            return Err(format!(
+                "the environment sets {name}, which does not exist; settings have two underscores after the section: \
+                 {PREFIX}{section}__{key}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn bound(name: &str, value: u64, least: u64, most: u64) -> Result<(), String> {

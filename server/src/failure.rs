@@ -45,6 +45,8 @@ pub enum Kind {
     AccountOff,
     /// The body is larger than the bound.
     TooLarge,
+    /// The path and query are longer than the bound.
+    UriTooLong,
     /// The body's media type is not one that the operation reads.
     UnsupportedMedia,
     /// The idempotency key belongs to another request.
@@ -79,6 +81,7 @@ impl Kind {
             Self::Taken | Self::IdempotencyPending => StatusCode::CONFLICT,
             Self::Precondition | Self::AccountOff => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,

@@ -35,6 +35,9 @@ use crate::{
 pub struct RequestId(pub Arc<str>);
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The most bytes of a path and query. The HTTP library itself refuses those over 64 KiB, without a body.
+const MAX_URI: usize = 16 * 1024;
+
 static PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// The server as one service: normalise the path → answer in the right dialect → mounts.
@@ -80,7 +83,18 @@ async fn answer(State((app, ids)): State<(App, Arc<RequestIds>)>, mut request: R
         request.extensions_mut().insert::<&'static dyn Dialect>(dialect);
     }
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let work = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let long = request
+        .uri()
+        .path_and_query()
+        .is_some_and(|uri| uri.as_str().len() > MAX_URI);
+    let work = async {
+        if long {
+            let reason = format!("the path and query are longer than {MAX_URI} bytes");
+            return Failure::new(Kind::UriTooLong, reason).into_response();
+        }
+        next.run(request).await
+    };
+    let work = AssertUnwindSafe(work).catch_unwind();
     let mut response = match tokio::time::timeout(app.config.request_timeout, work).await {
         Ok(Ok(response)) => response,
         Ok(Err(panic)) => telemetry::panicked(panic.as_ref()).into_response(),

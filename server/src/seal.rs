@@ -68,6 +68,15 @@ struct Key {
     bytes: Zeroizing<[u8; 32]>,
 }
 
+/// Fails if the setting `seal.key` does not hold keys.
+pub fn check(configured: &SecretString) -> Result<(), SealError> {
+    configured_keys(configured).map(|_| ())
+}
+
+fn configured_keys(text: &SecretString) -> Result<Vec<Key>, SealError> {
+    parse(text.expose_secret(), || "the setting seal.key".to_owned())
+}
+
 /// Seals and opens secrets with the configured keys and those of the key file.
 pub struct Sealer {
     configured: Vec<Key>,
@@ -81,10 +90,7 @@ impl Sealer {
     /// Several keys stand one per line, or separated by commas; the last one seals. A configured key goes before the
     /// file's. Fails if a key is malformed or the file is open to other users.
     pub fn new(configured: Option<&SecretString>, path: PathBuf) -> Result<Self, SealError> {
-        let configured = configured.map_or_else(
-            || Ok(Vec::new()),
-            |text| parse(text.expose_secret(), || "the setting seal.key".to_owned()),
-        )?;
+        let configured = configured.map_or_else(|| Ok(Vec::new()), configured_keys)?;
         let file = RwLock::new(read(&path)?);
         Ok(Self { configured, path, file })
     }

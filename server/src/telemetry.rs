@@ -93,14 +93,19 @@ fn verb(method: &Method) -> &'static str {
     }
 }
 
-/// Logs a failure once, where it is rendered: faults as errors, refusals for who wants to know.
+/// Logs a failure once, where it is rendered: faults as errors, overload and faults of remote systems as warnings, refusals
+/// for who wants to know. What a remote system said is not told: it may hold the caller's data.
 pub fn failed(failure: &Failure, request_id: &str, dialect: Option<&'static str>) {
     let kind = failure.kind;
     let log = failure.log.as_deref().unwrap_or_default();
-    if kind == Kind::Internal {
-        tracing::error!(request_id, dialect, ?kind, log, "request failed");
-    } else {
-        tracing::debug!(request_id, dialect, ?kind, log, "request refused");
+    match kind {
+        Kind::Internal => tracing::error!(request_id, dialect, ?kind, log, "request failed"),
+        Kind::BadGateway | Kind::Timeout | Kind::RateLimited | Kind::Busy => {
+            let provider = failure.provider.as_ref();
+            let (status, cause) = (provider.and_then(|said| said.status), provider.map(|said| said.kind));
+            tracing::warn!(request_id, dialect, ?kind, ?cause, status, log, "request not served");
+        }
+        _ => tracing::debug!(request_id, dialect, ?kind, log, "request refused"),
     }
 }
 

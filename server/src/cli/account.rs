@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    dialects::{self, REGISTRY},
+    dialects::{self, Dialect, REGISTRY},
     outbound::http::{Client, Target},
     system::{SystemClock, SystemEntropy},
 };
@@ -83,8 +83,7 @@ The secret can also be given in the environment variable PATCHBAY_ACCOUNT_SECRET
 struct Add {
     #[command(flatten)]
     place: Place,
-    /// The dialect that the remote system speaks.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = spoken())]
     dialect: String,
     /// Where the remote system is, with any path that its routes stand under.
     #[arg(long, value_name = "URL")]
@@ -92,7 +91,7 @@ struct Add {
     /// File with the key that the remote system knows us by; `-` reads it from the standard input.
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
-    /// What else the dialect needs, once per setting.
+    /// A setting that the dialect needs, once per setting.
     #[arg(long = "setting", value_name = "KEY=VALUE", value_parser = setting)]
     settings: Vec<(String, String)>,
     /// Print a JSON object instead of the bare id.
@@ -202,6 +201,20 @@ impl Add {
     }
 }
 
+/// The help of `--dialect`: the dialects there are, and the settings that they need.
+fn spoken() -> String {
+    let one = |dialect: &&dyn Dialect| match dialect.settings() {
+        [] => dialect.name().to_owned(),
+        settings => format!(
+            "{} (needs --setting {}=VALUE)",
+            dialect.name(),
+            settings.join("=VALUE, --setting ")
+        ),
+    };
+    let all: Vec<String> = REGISTRY.iter().map(one).collect();
+    format!("The dialect that the remote system speaks: {}", all.join(", "))
+}
+
 fn read(from: impl Read, place: &str) -> Result<Zeroizing<String>, Complaint> {
     let mut text = Zeroizing::new(String::new());
     let read = from.take(MAX_SECRET + 1).read_to_string(&mut text);
@@ -230,10 +243,19 @@ fn check(
             known.join(", ")
         ))
     })?;
+    if let Some(unknown) = settings.keys().find(|key| !dialect.settings().contains(&key.as_str())) {
+        let unknown = plain(unknown);
+        return Err(Complaint(match dialect.settings() {
+            [] => format!("{name} has no setting {unknown}, nor any other"),
+            known => format!("{name} has no setting {unknown}; known are {}", known.join(", ")),
+        }));
+    }
     let client = Client::new(config.outbound());
     let client = client.map_err(|error| Complaint::while_doing("prepare to call the account", &error))?;
     if client.request(Method::GET, base_url).is_err() {
         eprintln!("patchbay: note: the address is private, so calls need the setting outbound.allow_private = true");
+    } else if base_url.starts_with("http://") && !config.outbound.allow_private {
+        eprintln!("patchbay: note: over http:// the key and all users travel unencrypted; use https:// if you can");
     }
     let target = Target {
         base_url: base_url.to_owned(),

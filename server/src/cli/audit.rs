@@ -35,7 +35,7 @@ pub(super) struct Audit {
     /// Data folder.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Only changes of this user: his id, or the mail address of a user of the directory.
+    /// Only changes of this user: his UUID, or the mail address of a user of the directory; or of this linked account.
     #[arg(long, value_name = "ID")]
     user: Option<String>,
     /// Print one JSON object per line instead of a table.
@@ -63,42 +63,60 @@ impl Audit {
         }
         let mut found = false;
         for tenant in &tenants {
-            let Some(wanted) = self.wanted(&folder, tenant.id).await? else {
-                continue;
-            };
-            found = true;
-            if !self.json && tenants.len() > 1 {
-                print(&format!("Tenant {} ({})\n", tenant.id, plain(&tenant.name)))?;
-            }
-            self.show(&folder, tenant.id, &wanted).await?;
+            let wanted = self.wanted(&folder, tenant.id).await?;
+            found |= !matches!(wanted, Wanted::Unknown(_));
+            let title =
+                (!self.json && tenants.len() > 1).then(|| format!("Tenant {} ({})\n", tenant.id, plain(&tenant.name)));
+            found |= self.show(&folder, tenant.id, &wanted, title).await?;
         }
         match &self.user {
-            Some(user) if !found => Err(Complaint(format!("no user has the mail address {user}"))),
+            Some(user) if !found => Err(Complaint(format!(
+                "there is no user or linked account {}; name a user by his UUID or mail address, an account by its id",
+                plain(user)
+            ))),
             _ => Ok(()),
         }
     }
 
-    /// Whose changes are wanted in a tenant; `None` if the tenant has no user with the mail address that was given.
-    async fn wanted(&self, folder: &Folder, tenant: TenantId) -> Result<Option<Wanted>, Complaint> {
+    /// Whose changes are wanted in a tenant.
+    async fn wanted(&self, folder: &Folder, tenant: TenantId) -> Result<Wanted, Complaint> {
         let Some(user) = &self.user else {
-            return Ok(Some(Wanted::Everything));
+            return Ok(Wanted::Everything);
         };
-        if !user.contains('@') {
-            return Ok(Some(Wanted::Resource(user.clone())));
-        }
-        let found = folder.store.user(tenant, &UserKey::Email(user.clone())).await;
+        let key = if user.contains('@') {
+            UserKey::Email(user.clone())
+        } else {
+            UserKey::Opaque(user.clone())
+        };
+        let found = folder.store.user(tenant, &key).await;
         let found = found.map_err(|error| Complaint::while_doing("look up the user", &error))?;
-        Ok(found.map(|user| Wanted::Resource(user.id.to_string())))
+        Ok(found.map_or_else(
+            || Wanted::Unknown(user.clone()),
+            |user| Wanted::User(user.id.to_string()),
+        ))
     }
 
-    async fn show(&self, folder: &Folder, tenant: TenantId, wanted: &Wanted) -> Result<(), Complaint> {
+    /// Prints what is wanted of a tenant's log, below a title if there is one. True if there was anything.
+    async fn show(
+        &self,
+        folder: &Folder,
+        tenant: TenantId,
+        wanted: &Wanted,
+        mut title: Option<String>,
+    ) -> Result<bool, Complaint> {
+        let mut found = false;
         let mut after = 0;
         loop {
             let page = folder.store.audit(tenant, after, PAGE).await;
             let page = page.map_err(|error| Complaint::while_doing("read the audit log", &error))?;
-            let Some(last) = page.last() else { return Ok(()) };
+            let Some(last) = page.last() else { return Ok(found) };
             after = last.position;
             let events: Vec<&AuditEvent> = page.iter().filter(|event| wanted.holds(event)).collect();
+            if events.is_empty() {
+                continue;
+            }
+            found = true;
+            print(&title.take().unwrap_or_default())?;
             print(&if self.json {
                 lines(events.iter().map(|event| object(tenant, event).to_string()))
             } else {
@@ -111,14 +129,17 @@ impl Audit {
 /// Which events are wanted.
 enum Wanted {
     Everything,
-    Resource(String),
+    /// A user of the directory, by his id.
+    User(String),
+    /// What the directory does not know but the log may: a linked account, or a user behind one.
+    Unknown(String),
 }
 
 impl Wanted {
     fn holds(&self, event: &AuditEvent) -> bool {
         match self {
             Self::Everything => true,
-            Self::Resource(id) => event.entry.resource.eq_ignore_ascii_case(id),
+            Self::User(id) | Self::Unknown(id) => event.entry.resource.eq_ignore_ascii_case(id),
         }
     }
 }
@@ -145,9 +166,6 @@ fn object(tenant: TenantId, event: &AuditEvent) -> Value {
 
 /// Events for people: a line each, and below it a line per changed member.
 fn for_people(events: &[&AuditEvent]) -> String {
-    if events.is_empty() {
-        return String::new();
-    }
     let rows: Vec<[String; 7]> = events.iter().map(|event| row(event)).collect();
     let text = table(["#", "when", "who", "what", "on", "through", "outcome"], &rows);
     let mut of_table = text.lines().map(str::to_owned);

@@ -1,16 +1,21 @@
-//! Serving connections: a bounded number of them, a bounded time for each request's head, and a clean end.
+//! Serving connections: a bounded number of them, a bounded time for each request's head and for an answer that the client
+//! does not take, and a clean end.
+
+mod rest;
 
 use std::{convert::Infallible, future::Future, io, pin::pin, sync::Arc, time::Duration};
 
 use axum::{body::Body, extract::Request, response::Response};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
+use tokio_io_timeout::TimeoutStream;
 use tower::{ServiceExt, util::BoxCloneSyncService};
 
+use self::rest::Whole;
 use crate::config::HttpSection;
 
 /// What answers requests.
@@ -24,7 +29,10 @@ pub(super) async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let slots = Arc::new(Semaphore::new(usize::try_from(config.max_connections).unwrap_or(1)));
-    let head = Duration::from_millis(config.header_timeout_ms);
+    let bounds = Bounds {
+        head: Duration::from_millis(config.header_timeout_ms),
+        write: Duration::from_millis(config.write_timeout_ms),
+    };
     let (tell, told) = watch::channel(false);
     let mut stop = pin!(stop);
     loop {
@@ -33,7 +41,7 @@ pub(super) async fn serve(
             () = &mut stop => break,
             accepted = accept(&listener, &slots) => accepted,
         };
-        tokio::spawn(connection(stream, slot, service.clone(), head, told.clone()));
+        tokio::spawn(connection(stream, slot, service.clone(), bounds, told.clone()));
     }
     drop((listener, told, service));
     tell.send_replace(true);
@@ -69,22 +77,37 @@ fn transient(error: &io::Error) -> bool {
     )
 }
 
+/// How long a client may keep a connection waiting.
+#[derive(Clone, Copy)]
+struct Bounds {
+    /// For a request's head.
+    head: Duration,
+    /// For it to take a piece of an answer.
+    write: Duration,
+}
+
 /// Serves one connection to its end, which comes after the request in hand once the server stops.
 async fn connection(
     stream: TcpStream,
     slot: Option<OwnedSemaphorePermit>,
     service: Service,
-    head: Duration,
+    bounds: Bounds,
     mut told: watch::Receiver<bool>,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection keeps its delay");
     }
-    let answer = service_fn(move |request: hyper::Request<Incoming>| service.clone().oneshot(request.map(Body::new)));
+    let answer = service_fn(move |request: hyper::Request<_>| {
+        let (parts, body) = request.into_parts();
+        let body = Body::new(Whole::new(&parts.headers, body));
+        service.clone().oneshot(Request::from_parts(parts, body))
+    });
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(bounds.write));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(head)
-        .serve_connection(TokioIo::new(stream), answer);
+        .header_read_timeout(bounds.head)
+        .serve_connection(TokioIo::new(Box::pin(stream)), answer);
     let mut connection = pin!(connection);
     // This receiver lives until the connection has ended; that is how the server knows.
     let _alive = told.clone();

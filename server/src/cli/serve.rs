@@ -112,7 +112,8 @@ pub(super) fn app(folder: &Folder, config: &Config) -> Result<App, Complaint> {
     ))
 }
 
-/// Ends when the process is told to stop: by Ctrl-C or a service manager.
+/// Ends when the process is told to stop: by Ctrl-C or a service manager. Told so a second time, the process ends at once:
+/// what is acknowledged is durable already.
 pub(super) fn told_to_stop() -> Result<impl Future<Output = ()> + Send + 'static, Complaint> {
     let complain = |error: io::Error| Complaint(format!("cannot listen for the signal to stop: {error}"));
     #[cfg(unix)]
@@ -120,11 +121,18 @@ pub(super) fn told_to_stop() -> Result<impl Future<Output = ()> + Send + 'static
         use tokio::signal::unix::{SignalKind, signal};
         let mut interrupt = signal(SignalKind::interrupt()).map_err(complain)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(complain)?;
-        Ok(async move {
+        let mut told = async move || {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
+        };
+        Ok(async move {
+            told().await;
+            tokio::spawn(async move {
+                told().await;
+                at_once();
+            });
         })
     }
     #[cfg(not(unix))]
@@ -132,6 +140,15 @@ pub(super) fn told_to_stop() -> Result<impl Future<Output = ()> + Send + 'static
         let mut interrupt = tokio::signal::windows::ctrl_c().map_err(complain)?;
         Ok(async move {
             interrupt.recv().await;
+            tokio::spawn(async move {
+                interrupt.recv().await;
+                at_once();
+            });
         })
     }
+}
+
+fn at_once() {
+    eprintln!("patchbay: stopped before all requests had finished");
+    std::process::exit(1)
 }

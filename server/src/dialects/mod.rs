@@ -64,6 +64,11 @@ pub trait Dialect: Send + Sync {
         app.config.max_body_bytes
     }
 
+    /// The settings that a linked account of this dialect must have, beyond address and key. It knows no others.
+    fn settings(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The dialect spoken outward to one target.
     ///
     /// Fails with [`Error::Invalid`] if the target lacks a setting that the dialect needs.

@@ -88,7 +88,12 @@ impl Client {
         if !config.allow_private {
             builder = builder.dns_resolver(Arc::new(PublicOnly));
         }
-        let http = builder.build().map_err(Error::internal)?;
+        let http = builder.build().map_err(|error| {
+            let why = chain(&error);
+            Error::internal(format!(
+                "there are no TLS roots: {why}; install the package ca-certificates"
+            ))
+        })?;
         Ok(Self {
             http,
             allow_private: config.allow_private,

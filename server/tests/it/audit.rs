@@ -123,9 +123,24 @@ async fn it_can_be_confined_to_one_user() {
                 .all(|event| event["resource"] == json!(sample.users[0].id))
         );
     }
-    assert!(events(folder.path(), &["--user", "nobody"]).is_empty());
-    let complaint = run(folder.path(), &["audit", "--data", "DATA", "--user", "no@body.example"]).refused();
-    assert!(complaint.contains("no@body.example"), "{complaint}");
+    // A user of whom the log tells nothing is known all the same.
+    let quiet = sample.users.last().unwrap().id.to_string();
+    assert!(events(folder.path(), &["--user", &quiet]).is_empty());
+    for nobody in ["nobody", "no@body.example", "USR-0000-0001"] {
+        for json in [&[][..], &["--json"]] {
+            let asked = [&["audit", "--data", "DATA", "--user", nobody][..], json].concat();
+            let complaint = run(folder.path(), &asked).refused();
+            assert!(complaint.contains(nobody) && complaint.contains("UUID"), "{complaint}");
+        }
+    }
+    for option in [&["--user", "nobody"][..], &["--json"]] {
+        let ran = run(
+            folder.path(),
+            &[&["audit", "--data", "DATA", "--verify"][..], option].concat(),
+        );
+        assert_eq!(ran.code, Some(2), "{}", ran.err);
+        assert!(ran.err.contains("cannot be used with"), "{}", ran.err);
+    }
 }
 
 #[tokio::test]

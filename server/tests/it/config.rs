@@ -101,6 +101,27 @@ fn names_without_a_section_are_not_settings() {
 }
 
 #[test]
+fn a_setting_with_one_underscore_is_refused() {
+    for (name, meant) in [
+        ("PATCHBAY_OUTBOUND_ALLOW_PRIVATE", "PATCHBAY_OUTBOUND__ALLOW_PRIVATE"),
+        ("PATCHBAY_SEAL_KEY", "PATCHBAY_SEAL__KEY"),
+        ("PATCHBAY_LOG_LEVEL", "PATCHBAY_LOG__LEVEL"),
+    ] {
+        let complaint = refusal(None, &[(name, "true")]);
+        assert!(complaint.contains(name) && complaint.contains(meant), "{complaint}");
+    }
+}
+
+#[test]
+fn keys_that_are_none_are_refused_and_not_printed() {
+    for key in ["deadbeef", "", "x,y"] {
+        let complaint = refusal(None, &[("PATCHBAY_SEAL__KEY", key)]);
+        assert!(complaint.contains("seal.key does not hold keys"), "{complaint}");
+        assert!(key.is_empty() || !complaint.contains(key), "{complaint}");
+    }
+}
+
+#[test]
 fn wrong_values_are_refused_by_name() {
     for (section, key, value) in [
         ("http", "max_body_bytes", "0"),

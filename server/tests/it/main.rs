@@ -19,6 +19,7 @@ mod nerm;
 mod openapi;
 mod pipeline;
 mod processes;
+mod requests;
 mod softwareone;
 mod stackone;
 mod store;

@@ -47,6 +47,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     summary = "Find user by id",
     params(
         ("id" = uuid::Uuid, Path, description = "ID of the object to retrieve or update"),
+        ("If-Match" = Option<String>, Header, description = "Answer 412 unless the user is at this revision"),
         ("If-None-Match" = Option<String>, Header, description = "Answer 304 if the user is still at this revision"),
     ),
     responses(
@@ -56,6 +57,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         (status = 401, description = "No valid key", body = ErrorResponse),
         (status = 403, description = "Not permitted", body = ErrorResponse),
         (status = 404, description = "No such user", body = ErrorResponse),
+        (status = 412, description = "The user is not at the revision that the request requires", body = ErrorResponse),
         (status = 500, description = "Unhandled fault", body = ErrorResponse),
     ),
     security(("bearer" = []))
@@ -99,6 +101,7 @@ async fn get_user(
         (status = 409, description = "The first request with this idempotency key has not ended", body = ErrorResponse),
         (status = 412, description = "The user is not at the revision that the request requires", body = ErrorResponse),
         (status = 413, description = "The body is too large", body = ErrorResponse),
+        (status = 415, description = "The body is encoded", body = ErrorResponse),
         (status = 422, description = "The idempotency key was used with another request", body = ErrorResponse),
         (status = 500, description = "Unhandled fault", body = ErrorResponse),
         (status = 503, description = "Too much work is waiting", body = ErrorResponse),
@@ -153,9 +156,7 @@ pub(super) fn unwrap(body: &[u8]) -> Result<Map<String, Value>, Failure> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(missing());
     }
-    // Every JSON text is a value, so whatever cannot be read as one is told as not JSON, whichever member it broke at.
-    let read = extract::json(body).map_err(|failure| Failure::new(Kind::NotJson, failure.reason))?;
-    let Value::Object(mut body) = read else {
+    let Value::Object(mut body) = extract::json(body)? else {
         return Err(missing());
     };
     match body.remove("user") {

@@ -15,7 +15,7 @@ use super::{map, wire};
 use crate::outbound::http::{Answer, Target};
 
 /// The setting that names the account at the other side.
-const ACCOUNT_ID: &str = "account_id";
+pub(super) const ACCOUNT_ID: &str = "account_id";
 
 /// One account of one StackOne project.
 pub(super) struct StackOneConnector {

@@ -85,6 +85,10 @@ impl Dialect for StackOne {
         render::response(failure, exchange)
     }
 
+    fn settings(&self) -> &'static [&'static str] {
+        &[connector::ACCOUNT_ID]
+    }
+
     fn connector(&self, target: Target) -> Result<Arc<dyn Connector>, Error> {
         Ok(Arc::new(connector::StackOneConnector::new(target)?))
     }

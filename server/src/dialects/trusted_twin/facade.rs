@@ -39,6 +39,7 @@ use crate::{
         (status = 401, description = "No valid credential", body = wire::ErrorBody),
         (status = 403, description = "Not permitted", body = wire::ErrorBody),
         (status = 404, description = "No such user", body = wire::ErrorBody),
+        (status = 412, description = "If-Match does not hold", body = wire::ErrorBody),
     )
 )]
 pub(super) async fn get_user(
@@ -77,6 +78,7 @@ pub(super) async fn get_user(
         (status = 403, description = "Not permitted, or a role that permits more than the caller's own", body = wire::ErrorBody),
         (status = 404, description = "No such user", body = wire::ErrorBody),
         (status = 412, description = "If-Match or If-None-Match does not hold", body = wire::ErrorBody),
+        (status = 415, description = "The body is encoded", body = wire::ErrorBody),
         (status = 503, description = "Too much work is waiting", body = wire::ErrorBody),
     )
 )]

@@ -7,7 +7,7 @@
 //! Decided where the sources are silent or at odds (contract notes, section 9): null for `name` or `role` and unknown
 //! members are refused with 400589; the subcode is an integer; the bound of "64 kB" is 65,536 bytes; a malformed UUID in
 //! the path is 400589, an unknown one 404653; `activity` is left out when it is off; statuses that the vendor's table lacks
-//! (405, 408, 409, 412, 429, 502) have the subcode status × 1000.
+//! (405, 408, 409, 412, 414, 415, 429, 502) have the subcode status × 1000.
 
 mod connector;
 mod facade;
@@ -137,7 +137,7 @@ fn status(kind: Kind) -> (StatusCode, u32) {
         Kind::BadEncoding => 400_314,
         Kind::IdempotencyMismatch => 400_358,
         Kind::NotJson => 400_415,
-        Kind::BadParameter | Kind::Schema | Kind::Invalid | Kind::Unsupported | Kind::UnsupportedMedia => 400_589,
+        Kind::BadParameter | Kind::Schema | Kind::Invalid | Kind::Unsupported => 400_589,
         Kind::NotImplemented => 400_897,
         Kind::AccountOff => 400_979,
         Kind::Unauthenticated => 401_000,

@@ -112,6 +112,79 @@ fn an_account_s_secret_is_sealed_at_rest() {
 }
 
 #[test]
+fn the_help_names_the_dialects_and_their_settings() {
+    let help = run(Path::new("x"), &["account", "add", "--help"]).ok();
+    for dialect in REGISTRY {
+        assert!(help.contains(dialect.name()), "{help}");
+        for setting in dialect.settings() {
+            assert!(help.contains(&format!("--setting {setting}=VALUE")), "{help}");
+        }
+    }
+}
+
+#[test]
+fn unknown_settings_are_refused_with_the_known_ones() {
+    let (folder, data, _) = sample();
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "key").unwrap();
+    for dialect in REGISTRY {
+        let known: Vec<String> = dialect
+            .settings()
+            .iter()
+            .map(|name| format!("--setting={name}=1"))
+            .collect();
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let add = |setting: &[&str]| {
+            let place = [
+                "account",
+                "add",
+                "--data",
+                "DATA",
+                "--base-url",
+                "https://a.example.com",
+                "--secret-file",
+            ];
+            let what = [secret.to_str().unwrap(), "--dialect", dialect.name()];
+            run(&data, &[&place[..], &what, &known, setting].concat())
+        };
+        let complaint = add(&["--setting", "bogus=1"]).refused();
+        assert!(complaint.contains("no setting bogus"), "{complaint}");
+        assert!(
+            dialect.settings().iter().all(|name| complaint.contains(name)),
+            "{complaint}"
+        );
+        add(&[]).ok();
+    }
+}
+
+#[test]
+fn what_travels_unencrypted_is_said() {
+    let (folder, data, _) = sample();
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "key").unwrap();
+    for (url, noted) in [
+        ("http://a.example.com", true),
+        ("https://a.example.com", false),
+        ("http://10.0.0.1", false),
+    ] {
+        let place = [
+            "account",
+            "add",
+            "--data",
+            "DATA",
+            "--dialect",
+            "nerm",
+            "--base-url",
+            url,
+            "--secret-file",
+        ];
+        let added = run(&data, &[&place[..], &[secret.to_str().unwrap()]].concat());
+        assert_eq!(added.err.contains("unencrypted"), noted, "{url}: {}", added.err);
+        added.ok();
+    }
+}
+
+#[test]
 fn accounts_that_cannot_work_are_refused() {
     let (folder, data, sample) = sample();
     let secret = folder.path().join("secret");

@@ -31,6 +31,36 @@ fn quickstart_performs_the_five_calls_and_again_on_a_second_run() {
     run(&data, &["audit", "--data", "DATA", "--verify"]).ok();
 }
 
+/// A machine without certificate authorities.
+fn without_roots() -> Command {
+    let mut command = patchbay();
+    command
+        .env("SSL_CERT_FILE", "/dev/null")
+        .env("SSL_CERT_DIR", "/nonexistent");
+    command
+}
+
+#[test]
+fn quickstart_needs_no_tls_roots_and_account_add_names_the_package() {
+    let folder = TempDir::new().unwrap();
+    let mut command = without_roots();
+    command.args(["quickstart", "--listen", "127.0.0.1:0", "--once", "--data"]);
+    Ran::of(command.arg(folder.path()).output().unwrap()).ok();
+    let mut command = without_roots();
+    command.args([
+        "account",
+        "add",
+        "--dialect",
+        "nerm",
+        "--base-url",
+        "https://a.example.com",
+        "--data",
+    ]);
+    command.arg(folder.path()).env("PATCHBAY_ACCOUNT_SECRET", "key");
+    let complaint = Ran::of(command.output().unwrap()).refused();
+    assert!(complaint.contains("install the package ca-certificates"), "{complaint}");
+}
+
 #[test]
 fn the_printed_curl_lines_work() {
     let folder = TempDir::new().unwrap();

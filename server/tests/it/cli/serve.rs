@@ -1,5 +1,7 @@
 //! `patchbay serve`: a clean end, bounds, logs.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+
 use super::*;
 
 #[test]
@@ -67,14 +69,11 @@ fn connections_are_bounded_and_the_next_one_waits() {
     assert!(read_head(&mut second).starts_with("HTTP/1.1 200"));
 }
 
-#[test]
-fn logs_are_json_on_demand_and_hold_no_personal_data() {
-    let (_folder, data, sample) = sample();
+/// A server that listens, and the rest of its log.
+fn logging(data: &Path, environment: &[(&str, &str)]) -> (Running, impl Read) {
     let mut command = patchbay();
-    command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data);
-    command
-        .env("PATCHBAY_LOG__FORMAT", "json")
-        .env("PATCHBAY_LOG__LEVEL", "trace");
+    command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+    command.envs(environment.iter().copied());
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
@@ -84,10 +83,63 @@ fn logs_are_json_on_demand_and_hold_no_personal_data() {
         log.read_line(&mut line).unwrap();
     }
     let (_, address) = line.trim_end().split_once("http://").unwrap();
-    let server = Running {
-        child,
-        address: address.to_owned(),
-    };
+    let address = address.to_owned();
+    (Running { child, address }, log)
+}
+
+#[test]
+fn faults_of_remote_systems_and_overload_are_logged_as_warnings() {
+    let (folder, data, sample) = sample();
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "key").unwrap();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("http://{closed}");
+    let place = [
+        "account",
+        "add",
+        "--data",
+        "DATA",
+        "--dialect",
+        "nerm",
+        "--base-url",
+        &url,
+        "--secret-file",
+    ];
+    let account = run(&data, &[&place[..], &[secret.to_str().unwrap()]].concat()).ok();
+    let environment = [
+        ("PATCHBAY_LOG__FORMAT", "json"),
+        ("PATCHBAY_OUTBOUND__ALLOW_PRIVATE", "true"),
+        ("PATCHBAY_BENCH__ROUTES", "true"),
+        ("PATCHBAY_HTTP__REQUEST_TIMEOUT_MS", "1000"),
+    ];
+    let (server, mut log) = logging(&data, &environment);
+    let key = STANDARD.encode(format!("{}:", sample["stackone"]["api_key"].as_str().unwrap()));
+    let request = format!(
+        "GET /unified/iam/users/secret-id HTTP/1.1\r\nhost: x\r\nauthorization: Basic {key}\r\nx-account-id: {}\r\n\r\n",
+        account.trim()
+    );
+    assert!(exchange(&mut server.connect(), &request).starts_with("HTTP/1.1 502"));
+    let unfinished = "PATCH /bench/echo HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\ntr";
+    assert!(exchange(&mut server.connect(), unfinished).starts_with("HTTP/1.1 408"));
+    server.signal("-TERM");
+    assert_eq!(server.ended(), Some(0));
+    let mut text = String::new();
+    log.read_to_string(&mut text).unwrap();
+    for kind in ["BadGateway", "Timeout"] {
+        let told = text
+            .lines()
+            .find(|line| line.contains(kind))
+            .unwrap_or_else(|| panic!("no {kind} in {text}"));
+        assert_eq!(serde_json::from_str::<Value>(told).unwrap()["level"], "WARN", "{told}");
+    }
+    assert!(!text.contains("secret-id"), "{text}");
+}
+
+#[test]
+fn logs_are_json_on_demand_and_hold_no_personal_data() {
+    let (_folder, data, sample) = sample();
+    let environment = [("PATCHBAY_LOG__FORMAT", "json"), ("PATCHBAY_LOG__LEVEL", "trace")];
+    let (server, mut log) = logging(&data, &environment);
     let token = sample["nerm"]["token"].as_str().unwrap();
     let id = sample["users"][0]["id"].as_str().unwrap();
     for body in [
@@ -116,4 +168,100 @@ fn logs_are_json_on_demand_and_hold_no_personal_data() {
     for needle in ["leak", token, "han.solo", "Solo"] {
         assert!(!text.contains(needle), "{needle} is in the log");
     }
+}
+
+/// A request to a dialect with more of a body than it takes.
+fn large(method: &str, path: &str, headers: &[(&str, &str)], size: usize) -> Vec<u8> {
+    let headers: String = headers
+        .iter()
+        .flat_map(|(name, value)| [name, ": ", value, "\r\n"])
+        .collect();
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\n{headers}content-length: {size}\r\n\r\n");
+    let mut bytes = head.into_bytes();
+    bytes.resize(bytes.len() + size, b'x');
+    bytes
+}
+
+#[test]
+fn a_client_that_writes_all_of_a_large_body_first_reads_the_refusal() {
+    const SIZE: usize = 6 * 1024 * 1024;
+    let (_folder, data, sample) = sample();
+    let server = Running::serve(&data, &[]);
+    let text = |path: &str| sample.pointer(path).and_then(Value::as_str).unwrap().to_owned();
+    let (secret, token) = (text("/trusted_twin/secret"), text("/softwareone/operations_token"));
+    let bearer = format!("Bearer {token}");
+    let twin = format!("/users/{}", text("/users/0/id"));
+    let one = format!("/public/v1/accounts/users/{}", text("/users/0/softwareone_id"));
+    let form = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "multipart/form-data; boundary=cut"),
+    ];
+    for (request, status) in [
+        (large("PATCH", &twin, &[("authorization", &secret)], SIZE), "400"),
+        (large("PUT", &one, &form, SIZE + SIZE / 4), "413"),
+        (large("PATCH", "/api/users/x", &[], SIZE), "401"),
+        (large("PATCH", "/nowhere", &[], SIZE), "404"),
+    ] {
+        let mut stream = server.connect();
+        stream
+            .write_all(&request)
+            .unwrap_or_else(|error| panic!("{status}: {error}"));
+        let head = read_head(&mut stream);
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+    }
+}
+
+#[test]
+fn a_client_that_waits_to_be_asked_for_a_large_body_is_not_asked() {
+    let (_folder, data, sample) = sample();
+    let server = Running::serve(&data, &[]);
+    let secret = sample["trusted_twin"]["secret"].as_str().unwrap();
+    let path = format!("/users/{}", sample["users"][0]["id"].as_str().unwrap());
+    let request = format!(
+        "PATCH {path} HTTP/1.1\r\nhost: x\r\nauthorization: {secret}\r\nexpect: 100-continue\r\ncontent-length: 6000000\r\n\r\n"
+    );
+    let head = exchange(&mut server.connect(), &request);
+    assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
+}
+
+#[test]
+fn a_client_that_does_not_take_its_answers_is_cut() {
+    let (_folder, data, _) = sample();
+    let environment = [
+        ("PATCHBAY_HTTP__WRITE_TIMEOUT_MS", "200"),
+        ("PATCHBAY_HTTP__MAX_CONNECTIONS", "1"),
+        ("PATCHBAY_BENCH__ROUTES", "true"),
+    ];
+    let server = Running::serve(&data, &environment);
+    let mut slow = server.connect();
+    slow.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    let body = format!("\"{}\"", "x".repeat(500_000));
+    let length = body.len();
+    let echo = format!("PATCH /bench/echo HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{body}");
+    // Answers that are not taken fill every buffer on their way, until the server takes no more requests.
+    while slow.write_all(echo.as_bytes()).is_ok() {}
+    // The only slot is free again, though the slow client is still there.
+    let mut next = server.connect();
+    assert!(exchange(&mut next, HEALTH).starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn a_second_signal_ends_the_server_at_once() {
+    let (_folder, data, _) = sample();
+    let environment = [
+        ("PATCHBAY_BENCH__ROUTES", "true"),
+        ("PATCHBAY_HTTP__DRAIN_MS", "3600000"),
+    ];
+    let server = Running::serve(&data, &environment);
+    let mut busy = server.connect();
+    busy.write_all(b"PATCH /bench/echo HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\ntr")
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    server.signal("-INT");
+    // The first signal has been taken once nothing is accepted any more.
+    while TcpStream::connect(&server.address).is_ok() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    server.signal("-INT");
+    assert_eq!(server.ended(), Some(1));
 }

@@ -328,6 +328,10 @@ async fn what_is_not_json_is_a_bad_request() {
     ] {
         refused(&update_text(&patchbay, 0, odd).await, 422);
     }
+    // A wrong shape before the place where the text breaks off does not make it JSON.
+    for text in ["{\"first_name\": 1", "[1", "5x", "null x", "{\"first_name\": 1,}"] {
+        refused(&update_text(&patchbay, 0, text).await, 400);
+    }
     let first_name = get(&patchbay, 0, "?fields=first_name").await.json();
     assert_eq!(first_name["data"], json!({ "first_name": "Han" }));
 }

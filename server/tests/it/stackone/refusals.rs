@@ -255,6 +255,6 @@ async fn idempotency_keys_are_bounded() {
     for key in [String::new(), "k".repeat(256)] {
         let request = call(&patchbay, "PATCH", &path(&patchbay, 0)).header("idempotency-key", key);
         let message = refused(&patchbay.send(request.body(Body::from(CHANGE)).unwrap()).await, 400);
-        assert!(message.starts_with("Idempotency-Key "), "{message}");
+        assert!(message.starts_with("idempotency-key "), "{message}");
     }
 }

@@ -62,6 +62,9 @@ async fn malformed_bodies_have_their_own_subcodes() {
     ] {
         refused(&patch(&patchbay, body).await, 400_415);
     }
+    for body in ["{\"name\": 1", "[1", "5x", "{\"name\": 1,}", "{\"unknown\": 1} x"] {
+        refused(&patch(&patchbay, body).await, 400_415);
+    }
     refused(&patch(&patchbay, b"{\"name\": \"Oliv\xe9r\"}".to_vec()).await, 400_314);
     let with_size = |size: usize| {
         let frame = r#"{"description": {"k": ""}}"#.len();

@@ -74,6 +74,7 @@ impl UserParts {
     }
 
     async fn form(request: Request, content_type: &str, app: &App) -> Result<Self, Failure> {
+        extract::unencoded(request.headers())?;
         let boundary = multer::parse_boundary(content_type).map_err(|error| broken(&error))?;
         let json_limit = app.config.max_body_bytes;
         let limit = json_limit + Icon::MAX_BYTES + FRAMING_BYTES;

@@ -177,7 +177,7 @@ fn updated_answer(updated: &Updated) -> Result<Answer, Failure> {
 
 /// Get user.
 ///
-/// `If-None-Match` is honoured with 304.
+/// `If-Match` is honoured with 412, `If-None-Match` with 304.
 #[utoipa::path(
     get,
     path = "/unified/iam/users/{id}",
@@ -190,6 +190,7 @@ fn updated_answer(updated: &Updated) -> Result<Answer, Failure> {
         ("fields" = Option<String>, Query, description = "Comma separated members to show; empty means all"),
         ("expand" = Option<String>, Query, description = "Comma separated relations to show: roles, groups"),
         ("Prefer" = Option<String>, Header, description = "`heartbeat` keeps a slow call alive with newlines"),
+        ("If-Match" = Option<String>, Header, description = "The entity tag that the user must have"),
         ("If-None-Match" = Option<String>, Header, description = "Entity tags that the caller has already"),
     ),
     responses(
@@ -200,7 +201,7 @@ fn updated_answer(updated: &Updated) -> Result<Answer, Failure> {
         (status = 403, description = "Forbidden.", body = wire::ErrorResponse),
         (status = 404, description = "Resource not found.", body = wire::ErrorResponse),
         (status = 408, description = "The request has timed out; see Retry-After.", body = wire::ErrorResponse),
-        (status = 412, description = "The linked account is off.", body = wire::ErrorResponse),
+        (status = 412, description = "If-Match does not hold, or the linked account is off.", body = wire::ErrorResponse),
         (status = 429, description = "Too many requests; see Retry-After.", body = wire::ErrorResponse),
         (status = 500, description = "Server error.", body = wire::ErrorResponse),
         (status = 501, description = "The provider cannot do this.", body = wire::ErrorResponse),
