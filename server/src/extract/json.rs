@@ -68,6 +68,7 @@ impl<'de> Deserialize<'de> for Distinct {
 
 /// A member's name, where it stands in the text if it is not escaped there.
 #[derive(PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(transparent)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 struct DistinctNames;
