@@ -55,7 +55,7 @@ fn whole(text: &str) -> Result<(), Failure> {
 }
 
 /// The most characters of a caller's own word that a message repeats.
-const MAX_QUOTED: usize = 80;
+pub const MAX_QUOTED: usize = 80;
 
 /// Any JSON whose objects have no name twice.
 struct Distinct;
@@ -68,6 +68,7 @@ impl<'de> Deserialize<'de> for Distinct {
 
 /// A member's name, where it stands in the text if it is not escaped there.
 #[derive(PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(transparent)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 struct DistinctNames;

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, header};
 
 pub use self::{
     conditions::{Conditions, etag, not_modified, not_modified_by, unchanged},
-    json::{has_readers_keys, json, not_json, schema},
+    json::{MAX_QUOTED, has_readers_keys, json, not_json, schema},
 };
 use crate::{
     app::App,

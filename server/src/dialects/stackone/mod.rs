@@ -6,6 +6,8 @@
 //! - null clears a member, `{}` changes nothing; a non-empty body is required.
 //! - `status.value` decides; a fitting `source_value` picks among the statuses behind it (Blocked shows as `disabled` /
 //!   `Blocked`), so that a status read can be sent back; an unknown value is 422. Without a value, `source_value` decides.
+//!   `disabled` alone leaves who is Blocked as he is.
+//! - A new address must have the form of one; one that another dialect set is shown and may come back.
 //! - `passthrough` members become attributes, shown as `unified_custom_fields`; a null member is removed.
 //! - `fields`, `expand` and `raw` with a value that the spec does not list are 400; other query parameters, `proxy[...]` among
 //!   them, are tolerated.
