@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     audit::{AuditEntry, FieldChange},
+    author::Author,
     clock::Timestamp,
     credential::Credential,
     error::Error,
@@ -94,6 +95,8 @@ pub struct Changeset {
     pub tenant: TenantId,
     /// The moment that the records are stamped with.
     pub at: Timestamp,
+    /// Who changes them; `None` for the operator at the console.
+    pub by: Option<Arc<Author>>,
     /// The changes, in order.
     pub deltas: Vec<Delta>,
     /// What the log keeps; the store adds what changed. `None` only where no caller is to be held to account.
@@ -113,6 +116,7 @@ impl Changeset {
         Self {
             tenant,
             at,
+            by: None,
             deltas: Vec::new(),
             audit: None,
             idempotency: None,
@@ -138,7 +142,7 @@ pub struct Committed {
 /// A user delta worked out against the record as it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Update {
-    /// The user as he becomes, with his new revision and time of change if anything changed.
+    /// The user as he becomes, with his new revision, time of change and author if anything changed.
     pub user: User,
     /// What changed; empty if nothing did.
     pub changes: Vec<FieldChange>,
@@ -148,13 +152,20 @@ pub struct Update {
 ///
 /// Fails with [`Error::Precondition`] if the record is not as expected, [`Error::NotFound`] if there is none, and as
 /// [`User::apply`] does.
-pub fn update(current: Option<&User>, expect: &Expect, patch: &UserPatch, at: Timestamp) -> Result<Update, Error> {
+pub fn update(
+    current: Option<&User>,
+    expect: &Expect,
+    patch: &UserPatch,
+    at: Timestamp,
+    by: Option<&Arc<Author>>,
+) -> Result<Update, Error> {
     let current = current.ok_or(Error::NotFound { what: "user" })?;
     expect.check(Some(current.revision))?;
     let mut applied = current.apply(patch)?;
     if !applied.changes.is_empty() {
         applied.user.revision = current.revision.next();
         applied.user.updated_at = at.max(current.updated_at);
+        applied.user.updated_by = by.cloned();
     }
     Ok(Update {
         user: applied.user,

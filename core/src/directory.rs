@@ -20,7 +20,7 @@ use crate::{
     principal::{Context, Principal},
     provider::{Capability, GetUser, Include, Provider, UpdateUser, Updated, UserView},
     store::{Key, Store, UserKey},
-    user::{User, UserPatch},
+    user::{self, User, UserPatch},
 };
 
 /// The most groups that one change of a membership may name.
@@ -74,6 +74,25 @@ impl Directory {
             } else {
                 update.patch.memberships.push(patch?);
             }
+        }
+        self.finish(context, begun, update).await
+    }
+
+    /// Changes a user together with the organization that he works in from now on.
+    ///
+    /// Fails as [`Provider::update_user`] does, and with [`Error::Invalid`] naming `current_organization` if there is no
+    /// such organization or his membership there is not active.
+    pub async fn move_user(
+        &self,
+        context: &Context,
+        organization: Key<OrganizationId>,
+        key: &UserKey,
+        mut update: UpdateUser,
+    ) -> Result<Updated, Error> {
+        let begun = self.begin(context, key, &update).await?;
+        if begun.done.is_none() {
+            let organization = self.store.organization(context.principal.tenant, organization).await?;
+            update.patch.current_organization = Patch::Value(organization.ok_or_else(user::not_a_member)?.id);
         }
         self.finish(context, begun, update).await
     }
@@ -211,10 +230,11 @@ impl Directory {
         changeset.deltas.push(Delta::UpdateUser {
             id: user.id,
             expect: update.expect,
-            patch: Box::new(update.patch),
+            patch: update.patch,
         });
         changeset.idempotency = update.idempotency;
         changeset.unique_email = update.unique_email;
+        changeset.by = Some(context.principal.author.clone());
         changeset.seen = Some(user);
         self.store.commit(changeset).await
     }

@@ -17,7 +17,7 @@ pub enum Error {
         /// What is wrong with it, to follow the member's name in a sentence: "must not be empty".
         reason: String,
     },
-    /// Values break rules of the dialect that the caller speaks. There is at least one.
+    /// Values break rules of the domain, or of the dialect that the caller speaks. There is at least one.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Unfit(Vec<Unfit>),
     /// The provider cannot hold or say this member or value.

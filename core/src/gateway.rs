@@ -114,6 +114,21 @@ impl Gateway {
         self.recorded(context, None, key, result).await
     }
 
+    /// Changes one user of the embedded directory together with the organization that he works in from now on.
+    ///
+    /// Fails as [`Gateway::update_user`] does, and with [`Error::Invalid`] naming `current_organization` if his membership
+    /// there is not active.
+    pub async fn move_user(
+        &self,
+        context: &Context,
+        organization: Key<OrganizationId>,
+        key: &UserKey,
+        update: UpdateUser,
+    ) -> Result<Updated, Error> {
+        let result = self.directory.move_user(context, organization, key, update).await;
+        self.recorded(context, None, key, result).await
+    }
+
     /// The picture of a user of the embedded directory.
     pub async fn user_icon(&self, context: &Context, key: &UserKey) -> Result<Icon, Error> {
         self.directory.icon(context, key).await

@@ -8,6 +8,7 @@
 //! [`user::User::apply`] to the record as it stands inside the store's transaction.
 
 pub mod audit;
+pub mod author;
 pub mod changeset;
 pub mod clock;
 pub mod connector;

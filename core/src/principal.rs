@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    author::Author,
     clock::Timestamp,
     credential::{Credential, Subject},
     id::{OrganizationId, TenantId, UserId},
@@ -18,6 +19,8 @@ pub struct Principal {
     pub credential: Arc<Credential>,
     /// Name for people: the user's or the service's.
     pub name: String,
+    /// The same as records keep it.
+    pub author: Arc<Author>,
     /// The role whose statement decides.
     pub role: Arc<Role>,
     /// Organizations the principal belongs to; decides what a role that reaches only organizations sees.

@@ -70,7 +70,7 @@ impl UserView {
 #[derive(Clone, Debug, Default)]
 pub struct UpdateUser {
     /// What to change.
-    pub patch: UserPatch,
+    pub patch: Box<UserPatch>,
     /// What must hold of the record.
     pub expect: Expect,
     /// What makes a repeat recognisable.

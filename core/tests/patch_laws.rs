@@ -5,14 +5,17 @@
 
 mod deltas;
 
+use std::sync::Arc;
+
 use deltas::{ORGANIZATIONS, moment, patch_of, patches, split, users};
 use patchbay_core::{
     audit::FieldChange,
+    author::Author,
     changeset::update,
     clock::Timestamp,
     error::Error,
     id::{OrganizationId, Serial, UserId},
-    membership::MembershipPatch,
+    membership::{MembershipPatch, MembershipStatus},
     patch::Patch,
     revision::{Expect, Revision},
     settings::{NumberFormatPatch, PhonePatch, SettingsPatch},
@@ -140,6 +143,26 @@ proptest! {
     }
 
     #[test]
+    fn all_texts_that_are_refused_alone_are_refused_together(
+        (user, at) in (users(), prop::collection::btree_set(0_usize..WRONG_TEXTS.len(), 0..WRONG_TEXTS.len()))
+    ) {
+        let mut all = UserPatch::default();
+        for place in &at {
+            let (field, spoil) = WRONG_TEXTS[*place];
+            let mut one = UserPatch::default();
+            spoil(&mut one);
+            prop_assert_eq!(refused(&user, &one), field);
+            spoil(&mut all);
+        }
+        let together: Vec<String> = match user.apply(&all) {
+            Ok(_) => Vec::new(),
+            Err(Error::Unfit(members)) => members.into_iter().map(|member| member.field).collect(),
+            Err(_) => vec![refused(&user, &all)],
+        };
+        prop_assert_eq!(together, at.iter().map(|place| WRONG_TEXTS[*place].0).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn texts_are_bounded_in_characters((user, extra) in (users(), "[a-zé界]{1,40}")) {
         let longest: String = extra.chars().cycle().take(MAX_TEXT).collect();
         let patch = |text: String| UserPatch { first_name: Patch::Value(text), ..UserPatch::default() };
@@ -158,12 +181,16 @@ proptest! {
     fn a_change_raises_the_revision_by_one_and_no_change_not_at_all(
         (user, patch, at) in (users(), patches(), moment())
     ) {
-        let done = update(Some(&user), &Expect::Any, &patch, at).unwrap();
+        let author = Arc::new(Author::Token(Serial(9), "x".to_owned()));
+        let done = update(Some(&user), &Expect::Any, &patch, at, Some(&author)).unwrap();
         let raised = u64::from(!done.changes.is_empty());
         prop_assert_eq!(done.user.revision.0, user.revision.0 + raised);
         prop_assert!(done.user.updated_at >= user.updated_at);
         if done.changes.is_empty() {
             prop_assert_eq!(done.user, user);
+        } else {
+            prop_assert_eq!(done.user.updated_by, Some(author));
+            prop_assert_eq!(done.user.created_by, user.created_by);
         }
     }
 
@@ -171,10 +198,10 @@ proptest! {
     fn an_expectation_that_does_not_hold_refuses_before_anything_else((user, patch) in (users(), patches())) {
         let wrong = UserPatch { title: Patch::Value("two\nlines".to_owned()), ..patch };
         let stale = Expect::Exactly(user.revision.next());
-        let refusal = update(Some(&user), &stale, &wrong, user.updated_at);
+        let refusal = update(Some(&user), &stale, &wrong, user.updated_at, None);
         let carries = matches!(refusal, Err(Error::Precondition { current }) if current == Some(user.revision));
         prop_assert!(carries);
-        let nobody = update(None, &Expect::Any, &wrong, user.updated_at);
+        let nobody = update(None, &Expect::Any, &wrong, user.updated_at, None);
         let unknown = matches!(nobody, Err(Error::NotFound { what: "user" }));
         prop_assert!(unknown);
     }
@@ -198,6 +225,39 @@ proptest! {
     }
 }
 
+/// Gives a member a text that breaks its bound.
+type Spoil = fn(&mut UserPatch);
+
+const WRONG_TEXTS: [(&str, Spoil); 6] = [
+    ("username", |patch| patch.username = Patch::Value(" ".to_owned())),
+    ("email", |patch| patch.email = Patch::Value("a b".to_owned())),
+    ("first_name", |patch| {
+        patch.first_name = Patch::Value("x".repeat(MAX_TEXT + 1));
+    }),
+    ("phone.prefix", |patch| {
+        phone(patch).prefix = Patch::Value("12345678901".to_owned());
+    }),
+    ("phone.number", |patch| {
+        phone(patch).number = Patch::Value("1234567890123456".to_owned());
+    }),
+    ("settings.time_zone", |patch| {
+        patch.settings = Patch::Value(SettingsPatch {
+            time_zone: Patch::Value("\0".to_owned()),
+            ..SettingsPatch::default()
+        });
+    }),
+];
+
+fn phone(patch: &mut UserPatch) -> &mut PhonePatch {
+    if patch.phone.is_absent() {
+        patch.phone = Patch::Value(PhonePatch::default());
+    }
+    match &mut patch.phone {
+        Patch::Value(phone) => phone,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// A patch that clears everything that can be cleared, attributes aside.
 fn cleared() -> UserPatch {
     UserPatch {
@@ -214,6 +274,7 @@ fn cleared() -> UserPatch {
         icon: Patch::Null,
         role: Patch::Null,
         description: Patch::Null,
+        current_organization: Patch::Null,
         ..UserPatch::default()
     }
 }
@@ -508,4 +569,48 @@ fn a_membership_patch_needs_the_membership_and_at_least_one_group() {
     for groups in [Patch::Null, Patch::Value(vec![])] {
         assert_eq!(refused(&member, &place(ORGANIZATIONS[0], groups)), "groups");
     }
+}
+
+#[test]
+fn one_works_where_one_chose_to_while_the_membership_is_active() {
+    let [first, second] = ORGANIZATIONS;
+    let mut user = nobody();
+    user.memberships = ORGANIZATIONS.map(deltas::membership).to_vec();
+    let moved = |user: &User, organization| {
+        let patch = UserPatch {
+            current_organization: organization,
+            ..UserPatch::default()
+        };
+        user.apply(&patch)
+    };
+    let now = |user: &User| user.current_membership().map(|membership| membership.organization);
+    assert_eq!(now(&user), Some(first));
+    assert!(
+        moved(&user, Patch::Value(first)).unwrap().changes.is_empty(),
+        "he is there"
+    );
+    let mut away = moved(&user, Patch::Value(second)).unwrap().user;
+    assert_eq!(now(&away), Some(second));
+    assert_eq!(now(&moved(&away, Patch::Null).unwrap().user), Some(first));
+    away.memberships[1].status = MembershipStatus::InvitationExpired;
+    assert_eq!(now(&away), Some(first));
+    for nowhere in [second, OrganizationId(Uuid::from_u128(99))] {
+        let refusal = moved(&away, Patch::Value(nowhere));
+        assert!(matches!(refusal, Err(Error::Invalid { field, .. }) if field == "current_organization"));
+    }
+}
+
+#[test]
+fn documents_without_authors_read_on_and_stay_as_they_are() {
+    let text = serde_json::to_string(&nobody()).unwrap();
+    assert!(
+        !text.contains("_by") && !text.contains("current_organization"),
+        "{text}"
+    );
+    assert_eq!(serde_json::from_str::<User>(&text).unwrap(), nobody());
+    let mut user = nobody();
+    user.created_by = Some(Arc::new(Author::User(Serial(7), "Han".to_owned())));
+    let value = serde_json::to_value(&user).unwrap();
+    assert_eq!(value["created_by"], json!({"user": [7, "Han"]}));
+    assert_eq!(serde_json::from_value::<User>(value).unwrap(), user);
 }

@@ -4,9 +4,10 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test stands on fails by panicking")]
 
-use std::{collections::BTreeSet, fmt::Write};
+use std::{collections::BTreeSet, fmt::Write, sync::Arc};
 
 use patchbay_core::{
+    author::Author,
     clock::Timestamp,
     credential::{Credential, CredentialHash, Subject},
     id::{CredentialId, GroupId, OrganizationId, RoleId, Serial, TenantId, UserId},
@@ -83,6 +84,7 @@ fn principal(subject: Subject, statement: Statement, reach: Reach) -> Principal 
         }
         .into(),
         name: String::new(),
+        author: Arc::new(Author::Token(Serial(1), String::new())),
         role: Role {
             id: RoleId(Uuid::from_u128(102)),
             tenant,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use patchbay_core::{
+    author::Author,
     clock::Timestamp,
     credential::{Credential, CredentialHash, Subject},
     error::Error,
@@ -57,18 +58,23 @@ impl Authenticator {
 
 fn principal(holder: Holder) -> Result<Principal, Failure> {
     let Holder { credential, role, user } = holder;
-    let (name, organizations) = match (&credential.subject, user) {
-        (Subject::Service { name, organization, .. }, _) => (name.clone(), organization.iter().copied().collect()),
+    let (name, author, organizations) = match (&credential.subject, user) {
+        (Subject::Service { name, organization, .. }, _) => {
+            let organizations = organization.iter().copied().collect();
+            (
+                name.clone(),
+                Author::Token(credential.serial, name.clone()),
+                organizations,
+            )
+        }
         (Subject::User(_), Some(user)) if !matches!(user.status, Some(Status::Disabled | Status::Blocked)) => {
             let organizations = user
                 .memberships
                 .iter()
                 .map(|membership| membership.organization)
                 .collect();
-            (
-                user.name().or_else(|| user.username.clone()).unwrap_or_default(),
-                organizations,
-            )
+            let name = user.name().or_else(|| user.username.clone()).unwrap_or_default();
+            (name.clone(), Author::User(user.serial, name), organizations)
         }
         (Subject::User(_), _) => return Err(refused()),
     };
@@ -77,6 +83,7 @@ fn principal(holder: Holder) -> Result<Principal, Failure> {
         tenant: credential.tenant,
         credential,
         name,
+        author: Arc::new(author),
         role,
         organizations,
     })

@@ -2,9 +2,10 @@
 //!
 //! Everything about it is fixed but its ids and keys, which are new each time.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use patchbay_core::{
+    author::Author,
     changeset::{Changeset, Delta, Tenant},
     clock::Timestamp,
     credential::{Credential, CredentialHash, Subject},
@@ -23,11 +24,12 @@ use patchbay_core::{
 use serde_json::{Map, Value};
 
 use crate::{
-    dialects::REGISTRY,
+    dialects::{Dialect, REGISTRY},
     walkthrough::{Purpose, Sample, SampleKeys, SampleUser},
 };
 
-/// First names, family names, titles of the sample users; the first four are members of the sample organization.
+/// First names, family names, titles of the sample users; the first four are members of the sample
+/// organization, the last is the administrator, who made everybody.
 const PEOPLE: [(&str, &str, &str); 5] = [
     ("Han", "Solo", "Captain"),
     ("Leia", "Organa", "Ambassador"),
@@ -59,7 +61,7 @@ pub fn tenant(entropy: &dyn Entropy, at: Timestamp) -> (Changeset, Sample) {
             maker.user(*person, role, place)
         })
         .collect();
-    let keys = maker.keys(&roles, rebels, operator, &users);
+    let keys = maker.keys(&roles, operator, &users);
     let account = maker.account();
     let sample = Sample {
         tenant: maker.changeset.tenant,
@@ -103,6 +105,7 @@ impl Roles {
 struct Maker<'a> {
     entropy: &'a dyn Entropy,
     at: Timestamp,
+    founder: Arc<Author>,
     changeset: Changeset,
     serials: BTreeMap<&'static str, u32>,
 }
@@ -116,9 +119,11 @@ impl<'a> Maker<'a> {
             name: "sample".to_owned(),
             created_at: at,
         }));
+        let (first, last, _) = PEOPLE[4];
         Self {
             entropy,
             at,
+            founder: Arc::new(Author::User(Serial(5), format!("{first} {last}"))),
             changeset,
             serials: BTreeMap::new(),
         }
@@ -190,6 +195,8 @@ impl<'a> Maker<'a> {
         let username = format!("{}.{}", first.to_lowercase(), last.to_lowercase());
         let email = format!("{username}@example.com");
         let mut user = User::new(id, serial, self.at);
+        user.created_by = Some(self.founder.clone());
+        user.updated_by = Some(self.founder.clone());
         user.username = Some(username.clone());
         user.email = Some(email.clone());
         user.first_name = Some(first.to_owned());
@@ -214,7 +221,10 @@ impl<'a> Maker<'a> {
             last_access_at: None,
         });
         self.changeset.deltas.push(Delta::CreateUser(Box::new(user)));
-        let secret = self.credential(Purpose::User, Subject::User(id));
+        let vendor = REGISTRY
+            .iter()
+            .find(|dialect| dialect.sample_purposes().contains(&Purpose::User));
+        let secret = self.credential(vendor.copied(), Subject::User(id));
         SampleUser {
             id,
             serial,
@@ -225,16 +235,13 @@ impl<'a> Maker<'a> {
         }
     }
 
-    /// Makes a key in the form of a vendor's keys, and keeps its hash.
-    fn credential(&mut self, purpose: Purpose, subject: Subject) -> String {
+    /// Makes a key in the form of a vendor's keys, if there is one for it, and keeps its hash.
+    fn credential(&mut self, vendor: Option<&dyn Dialect>, subject: Subject) -> String {
         let serial = self.serial("credential");
         let mut random = [0; 48];
         for chunk in random.chunks_mut(16) {
             chunk.copy_from_slice(self.entropy.uuid().as_bytes());
         }
-        let vendor = REGISTRY
-            .iter()
-            .find(|dialect| dialect.sample_purposes().contains(&purpose));
         let secret = vendor.map_or_else(|| hex::encode(random), |dialect| dialect.mint(serial, &random));
         self.changeset.deltas.push(Delta::PutCredential(Credential {
             id: CredentialId(self.entropy.uuid()),
@@ -249,31 +256,41 @@ impl<'a> Maker<'a> {
         secret
     }
 
-    fn service(&mut self, purpose: Purpose, name: &str, role: RoleId, organization: Option<OrganizationId>) -> String {
-        self.credential(
-            purpose,
-            Subject::Service {
-                name: name.to_owned(),
-                role,
-                organization,
-            },
-        )
-    }
-
-    fn keys(
-        &mut self,
-        roles: &Roles,
-        rebels: OrganizationId,
-        operator: OrganizationId,
-        users: &[SampleUser],
-    ) -> SampleKeys {
+    /// Makes the keys that the dialects name, and one of each purpose that none does.
+    fn keys(&mut self, roles: &Roles, operator: OrganizationId, users: &[SampleUser]) -> SampleKeys {
+        let service = |name: &str, role, organization| Subject::Service {
+            name: name.to_owned(),
+            role,
+            organization,
+        };
+        let holder = |purpose| match purpose {
+            Purpose::Full => service("Integration", roles.full, None),
+            Purpose::ReadOnly => service("Reporting", roles.read_only, None),
+            Purpose::Operations => service("Operations", roles.administrator, Some(operator)),
+            Purpose::Client => Subject::User(users[1].id),
+            Purpose::User => Subject::User(users[4].id),
+        };
+        let (mut of_dialect, mut first) = (BTreeMap::new(), BTreeMap::new());
+        for dialect in REGISTRY {
+            let purposes = dialect.sample_purposes().iter().copied();
+            for purpose in purposes.filter(|purpose| *purpose != Purpose::User) {
+                let secret = self.credential(Some(dialect), holder(purpose));
+                first.entry(purpose).or_insert_with(|| secret.clone());
+                of_dialect.insert((dialect.name(), purpose), secret);
+            }
+        }
+        let mut take = |purpose| {
+            first
+                .remove(&purpose)
+                .unwrap_or_else(|| self.credential(None, holder(purpose)))
+        };
         SampleKeys {
-            full: self.service(Purpose::Integration, "Integration", roles.full, None),
-            read_only: self.service(Purpose::Reporting, "Reporting", roles.read_only, None),
-            token: self.service(Purpose::Lifecycle, "Lifecycle", roles.full, Some(rebels)),
-            operations: self.service(Purpose::Operations, "Operations", roles.administrator, Some(operator)),
-            client: self.credential(Purpose::Client, Subject::User(users[1].id)),
+            full: take(Purpose::Full),
+            read_only: take(Purpose::ReadOnly),
+            operations: take(Purpose::Operations),
+            client: take(Purpose::Client),
             administrator: users[4].secret.clone(),
+            of_dialect,
         }
     }
 
@@ -298,5 +315,31 @@ fn settings() -> Settings {
         culture_code: english.clone(),
         language_code: english,
         ..Settings::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::SystemEntropy;
+
+    #[test]
+    fn every_dialect_has_a_key_of_its_own_for_each_purpose_that_it_names() {
+        let (changeset, sample) = tenant(&SystemEntropy, Timestamp::default());
+        let known = |secret: &str| {
+            let hash = CredentialHash::of(secret);
+            let is_it = |delta: &Delta| matches!(delta, Delta::PutCredential(record) if record.hash == hash);
+            changeset.deltas.iter().any(is_it)
+        };
+        let mut keys = Vec::new();
+        for dialect in REGISTRY {
+            let named = dialect.sample_purposes().iter();
+            keys.extend(named.map(|purpose| sample.keys.of(dialect.name(), *purpose)));
+        }
+        assert!(keys.iter().all(|key| known(key)));
+        let different: std::collections::BTreeSet<_> = keys.iter().collect();
+        assert_eq!(different.len(), keys.len());
+        let unnamed = sample.keys.of("another", Purpose::ReadOnly);
+        assert_eq!(unnamed, sample.keys.read_only, "one who names none is shown another's");
     }
 }

@@ -1,5 +1,7 @@
 //! The sample tenant as the dialects see it, and the documented calls that the quickstart makes with it.
 
+use std::collections::BTreeMap;
+
 use http::Method;
 use patchbay_core::id::{LinkedAccountId, RoleId, Serial, TenantId, UserId};
 use serde_json::Value;
@@ -23,38 +25,50 @@ pub struct Sample {
     pub users: Vec<SampleUser>,
 }
 
-/// What a sample key is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a sample key is for. A dialect names the purposes for which it needs keys in its vendor's form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Purpose {
-    /// An integration that reads and updates everybody.
-    Integration,
-    /// A report that only reads.
-    Reporting,
-    /// A lifecycle service that reads and updates everybody.
-    Lifecycle,
-    /// The platform's operator.
+    /// A service that reads and updates everybody.
+    Full,
+    /// A service that only reads.
+    ReadOnly,
+    /// A service of the organization that runs the platform; it may do everything.
     Operations,
-    /// A user without administrative rights, with a token of his own.
+    /// The second user's, who has no administrative rights.
     Client,
-    /// A user's own secret.
+    /// Each user's own; the last one's role allows everything.
     User,
 }
 
-/// The sample tenant's keys.
+/// The sample tenant's keys: one for each purpose, in the form of the first dialect that names it, and every dialect's own.
 #[derive(Clone, Debug)]
 pub struct SampleKeys {
-    /// A service that may read and update everybody.
+    /// For [`Purpose::Full`].
     pub full: String,
-    /// A service that only reads.
+    /// For [`Purpose::ReadOnly`].
     pub read_only: String,
-    /// Another service that may read and update everybody.
-    pub token: String,
-    /// A service of the organization that runs the platform; may update everybody.
+    /// For [`Purpose::Operations`].
     pub operations: String,
-    /// The second user's key; he has no administrative rights.
+    /// For [`Purpose::Client`].
     pub client: String,
     /// The key of a user whose role allows everything.
     pub administrator: String,
+    /// By dialect and purpose, all but the users' own.
+    pub of_dialect: BTreeMap<(&'static str, Purpose), String>,
+}
+
+impl SampleKeys {
+    /// The key of a dialect for a purpose; another's, which works as well, if it has named none.
+    pub fn of(&self, dialect: &'static str, purpose: Purpose) -> &str {
+        let own = self.of_dialect.get(&(dialect, purpose));
+        own.unwrap_or(match purpose {
+            Purpose::Full => &self.full,
+            Purpose::ReadOnly => &self.read_only,
+            Purpose::Operations => &self.operations,
+            Purpose::Client => &self.client,
+            Purpose::User => &self.administrator,
+        })
+    }
 }
 
 /// One user of the sample tenant.

@@ -12,6 +12,7 @@ use super::{PASSTHROUGH, Unfit, User, UserPatch, limits};
 use crate::{
     audit::FieldChange,
     error::Error,
+    id::OrganizationId,
     membership::{Membership, MembershipPatch},
     patch::Patch,
     settings::{NumberFormat, NumberFormatPatch, Phone, PhonePatch, Settings, SettingsPatch},
@@ -29,8 +30,9 @@ pub struct Applied {
 impl User {
     /// Applies a delta to this user.
     ///
-    /// Fails with [`Error::Invalid`] naming the first member whose value breaks a bound, or with [`Error::Unfit`] naming all
-    /// that the caller's dialect would refuse, and then nothing is applied. A value that is there already is not judged.
+    /// Fails with [`Error::Invalid`] naming the one member whose value breaks a bound, or with [`Error::Unfit`] naming all of
+    /// several, those that the caller's dialect would refuse among them, and then nothing is applied. A value that is there
+    /// already is not judged.
     pub fn apply(&self, patch: &UserPatch) -> Result<Applied, Error> {
         let UserPatch {
             username,
@@ -49,6 +51,7 @@ impl User {
             attributes,
             passthrough,
             memberships,
+            current_organization,
             status_kept,
             unfit,
         } = patch;
@@ -80,6 +83,7 @@ impl User {
         for membership in memberships {
             changes.membership(&mut user.memberships, membership)?;
         }
+        changes.current_organization(&mut user, *current_organization)?;
         let changes = changes.end()?;
         Ok(Applied { user, changes })
     }
@@ -98,12 +102,24 @@ impl<'a> Changes<'a> {
         Self { made, unfit, refused }
     }
 
-    /// What changed; fails if something did that the caller's dialect would refuse.
+    /// What changed; fails if something did that breaks a bound or that the caller's dialect would refuse.
     fn end(self) -> Result<Vec<FieldChange>, Error> {
-        if self.refused.is_empty() {
-            Ok(self.made)
-        } else {
-            Err(Error::Unfit(self.refused))
+        match self.refused.as_slice() {
+            [] => Ok(self.made),
+            [Unfit { field, reason }] if !self.is_unfit(field) => Err(Error::invalid(field, reason)),
+            _ => Err(Error::Unfit(self.refused)),
+        }
+    }
+
+    /// True if a check is passed; a value that breaks a bound is noted, so that the caller is told of all.
+    fn passes(&mut self, check: Result<(), Error>) -> Result<bool, Error> {
+        match check {
+            Ok(()) => Ok(true),
+            Err(Error::Invalid { field, reason }) => {
+                self.refused.push(Unfit { field, reason });
+                Ok(false)
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -153,10 +169,8 @@ impl<'a> Changes<'a> {
                 self.refuses(field);
                 Ok(())
             }
-            Patch::Value(value) => {
-                check(field, value)?;
-                self.set(field, slot, Some(value.clone()))
-            }
+            Patch::Value(value) if self.passes(check(field, value))? => self.set(field, slot, Some(value.clone())),
+            Patch::Value(_) => Ok(()),
         }
     }
 
@@ -349,6 +363,26 @@ impl<'a> Changes<'a> {
         let notes = format!("memberships.{organization}.invitation_notes");
         self.text(&notes, &mut place.invitation_notes, invitation_notes, limits::text)
     }
+
+    /// Whoever names the organization that the user works in already changes nothing.
+    fn current_organization(&mut self, user: &mut User, patch: Patch<OrganizationId>) -> Result<(), Error> {
+        if let Patch::Value(wanted) = patch {
+            let now = user.current_membership().map(|membership| membership.organization);
+            if now == Some(wanted) {
+                return Ok(());
+            }
+            if user.active(|organization| organization == wanted).is_none() {
+                return self.passes(Err(not_a_member())).map(|_| ());
+            }
+        }
+        let after = patch.over(&user.current_organization);
+        self.set("current_organization", &mut user.current_organization, after)
+    }
+}
+
+/// The refusal of an organization in which the user's membership is not active, the same whether or not there is one.
+pub(crate) fn not_a_member() -> Error {
+    Error::invalid("current_organization", "must be one in which his membership is active")
 }
 
 /// A value as the audit log shows it; null if there is none.

@@ -13,15 +13,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+pub(crate) use self::apply::not_a_member;
 pub use self::{
     apply::Applied,
     limits::{MAX_ATTRIBUTES, MAX_FREE_BYTES, MAX_TEXT, is_mail_address},
 };
 use crate::{
+    author::Author,
     clock::Timestamp,
     icon::{Icon, IconRef},
-    id::{RoleId, Serial, UserId},
-    membership::{Membership, MembershipPatch},
+    id::{OrganizationId, RoleId, Serial, UserId},
+    membership::{Membership, MembershipPatch, MembershipStatus},
     patch::Patch,
     revision::Revision,
     settings::{Phone, PhonePatch, Settings, SettingsPatch},
@@ -118,10 +120,19 @@ pub struct User {
     /// His places in organizations.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub memberships: Vec<Membership>,
+    /// The organization he chose to work in; see [`User::current_membership`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_organization: Option<OrganizationId>,
     /// When he was made.
     pub created_at: Timestamp,
+    /// Who made him; `None` if it is not known, or was the operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<Arc<Author>>,
     /// When he was last changed.
     pub updated_at: Timestamp,
+    /// Who last changed him; `None` if it is not known, or was the operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_by: Option<Arc<Author>>,
 }
 
 fn is_empty(attributes: &BTreeMap<String, Value>) -> bool {
@@ -152,8 +163,11 @@ impl User {
             description: None,
             attributes: Arc::default(),
             memberships: Vec::new(),
+            current_organization: None,
             created_at: at,
+            created_by: None,
             updated_at: at,
+            updated_by: None,
         }
     }
 
@@ -186,6 +200,19 @@ impl User {
             .filter(|part| !part.is_empty())
             .collect();
         if parts.is_empty() { None } else { Some(parts.join(" ")) }
+    }
+
+    /// Where he works now: his membership in the organization that he chose while that is active, else his first active
+    /// one.
+    pub fn current_membership(&self) -> Option<&Membership> {
+        let chosen = self.active(|organization| Some(organization) == self.current_organization);
+        chosen.or_else(|| self.active(|_| true))
+    }
+
+    fn active(&self, wanted: impl Fn(OrganizationId) -> bool) -> Option<&Membership> {
+        self.memberships
+            .iter()
+            .find(|membership| membership.status == MembershipStatus::Active && wanted(membership.organization))
     }
 
     /// The key by which user names are unique: lower case.
@@ -235,6 +262,8 @@ pub struct UserPatch {
     pub passthrough: Map<String, Value>,
     /// Deltas of memberships that exist, one per organization at most.
     pub memberships: Vec<MembershipPatch>,
+    /// The organization to work in from now on, where his membership must be active; null withdraws the choice.
+    pub current_organization: Patch<OrganizationId>,
     /// A status that stays where `status` says another: the caller's dialect has one word for both, so that what it
     /// shows is as asked for already.
     pub status_kept: Option<Status>,

@@ -32,6 +32,7 @@ impl UserPatch {
             attributes,
             passthrough,
             memberships,
+            current_organization,
             // How the rest is meant, not something said.
             status_kept: _,
             unfit: _,
@@ -61,6 +62,7 @@ impl UserPatch {
             said.member(&format!("{place}.groups"), &membership.groups);
             said.member(&format!("{place}.invitation_notes"), &membership.invitation_notes);
         }
+        said.member("current_organization", current_organization);
         said.0
     }
 

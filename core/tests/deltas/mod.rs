@@ -168,6 +168,7 @@ pub(crate) fn patches() -> impl Strategy<Value = UserPatch> {
         patch_of(phone_patch()),
         patch_of(settings_patch()),
         membership_patches(),
+        patch_of(prop::sample::select(ORGANIZATIONS.to_vec())),
     );
     let free = (
         patch_of(description()),
@@ -177,7 +178,7 @@ pub(crate) fn patches() -> impl Strategy<Value = UserPatch> {
     (names, standing, nested, free).prop_map(|(names, standing, nested, free)| {
         let (username, email, first_name, last_name, display_name, title) = names;
         let (status, is_bot, role, icon) = standing;
-        let (phone, settings, memberships) = nested;
+        let (phone, settings, memberships, current_organization) = nested;
         let (description, attributes, passthrough) = free;
         UserPatch {
             username,
@@ -196,6 +197,7 @@ pub(crate) fn patches() -> impl Strategy<Value = UserPatch> {
             attributes,
             passthrough: passthrough.into_iter().collect(),
             memberships,
+            current_organization,
             ..UserPatch::default()
         }
     })
@@ -250,6 +252,7 @@ pub(crate) fn users() -> impl Strategy<Value = User> {
         prop::option::of(any::<bool>()),
         prop::option::of(role()),
         prop::option::of(icon()),
+        prop::option::of(prop::sample::select(ORGANIZATIONS.to_vec())),
     );
     let free = (
         prop::option::of(description()),
@@ -266,7 +269,7 @@ pub(crate) fn users() -> impl Strategy<Value = User> {
     (names, standing, phone(), settings(), free, stamps).prop_map(|(names, standing, phone, settings, free, stamps)| {
         let (revision, created_at, age, last_login_at, id) = stamps;
         let (username, email, first_name, last_name, display_name) = names;
-        let (status, is_bot, role, icon) = standing;
+        let (status, is_bot, role, icon, current_organization) = standing;
         let (description, attributes, title): (_, BTreeMap<String, Value>, _) = free;
         User {
             revision: Revision(revision),
@@ -287,6 +290,7 @@ pub(crate) fn users() -> impl Strategy<Value = User> {
             attributes: attributes.into(),
             last_login_at,
             memberships: ORGANIZATIONS.map(membership).to_vec(),
+            current_organization,
             ..User::new(UserId(Uuid::from_u128(id)), Serial(7), created_at)
         }
     })
@@ -303,9 +307,10 @@ pub(crate) fn split(patch: UserPatch, mask: u32) -> (UserPatch, UserPatch) {
     deal!(
         0 username, 1 email, 2 first_name, 3 last_name, 4 display_name, 5 title, 6 status, 7 is_bot, 8 phone, 9 settings,
         10 icon, 11 role, 12 description, 13 passthrough, 14 memberships,
+        15 current_organization,
     );
     for (at, (name, value)) in patch.attributes.into_iter().enumerate() {
-        let side = if mask & (1 << (15 + at)) == 0 {
+        let side = if mask & (1 << (16 + at)) == 0 {
             &mut left
         } else {
             &mut right

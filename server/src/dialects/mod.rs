@@ -77,7 +77,7 @@ pub trait Dialect: Send + Sync {
     /// A new key in the form that this vendor's keys have, made of random bytes. It works in every dialect.
     fn mint(&self, serial: Serial, random: &[u8; 48]) -> String;
 
-    /// The purposes for which sample keys are made in this vendor's form. Each purpose is one vendor's.
+    /// The purposes for which sample keys are made in this vendor's form.
     fn sample_purposes(&self) -> &'static [Purpose];
 
     /// What a script needs to call this dialect with the sample tenant, as one JSON object.

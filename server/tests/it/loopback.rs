@@ -136,7 +136,9 @@ async fn a_change_arrives_with_its_three_states(dialect: &str) {
     (pair.case.becomes)(&mut expected);
     let mut user = pair.user().await;
     assert_eq!(user.revision.0, 2);
+    assert!(user.updated_by.is_some());
     (user.revision, user.updated_at) = (expected.revision, expected.updated_at);
+    user.updated_by.clone_from(&expected.updated_by);
     assert_eq!(user, expected, "what was absent stayed");
 
     let entry = pair.linked.last_audit().await;

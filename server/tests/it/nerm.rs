@@ -5,6 +5,7 @@ mod refusals;
 
 use axum::body::Body;
 use base64::{Engine, engine::general_purpose::STANDARD};
+use patchbay::walkthrough::Purpose;
 use patchbay_core::{clock::Clock, user::MAX_TEXT};
 use serde_json::{Value, json};
 
@@ -29,7 +30,10 @@ async fn call(patchbay: &Patchbay, method: &str, path: &str, content: Body) -> A
 
 /// A call with the sample's key and further headers.
 async fn with(patchbay: &Patchbay, method: &str, path: &str, headers: &[(&str, &str)], content: Body) -> Answer {
-    let mut request = request(method, path).header("authorization", format!("Bearer {}", patchbay.sample.keys.token));
+    let mut request = request(method, path).header(
+        "authorization",
+        format!("Bearer {}", patchbay.sample.keys.of("nerm", Purpose::Full)),
+    );
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -175,7 +179,7 @@ async fn unknown_members_are_ignored_and_no_change_is_no_revision() {
 #[tokio::test]
 async fn both_header_forms_open_in_any_case() {
     let patchbay = Patchbay::new().await;
-    let key = &patchbay.sample.keys.token;
+    let key = patchbay.sample.keys.of("nerm", Purpose::Full);
     assert!(
         key.starts_with("ne-") && key.bytes().skip(3).all(|byte| byte.is_ascii_alphanumeric()),
         "{key}"
@@ -192,7 +196,7 @@ async fn both_header_forms_open_in_any_case() {
     ];
     let closed = [
         String::new(),
-        key.clone(),
+        key.to_owned(),
         "Bearer".to_owned(),
         "Bearer ne-wrong".to_owned(),
         format!("Token token={key}x"),
@@ -317,7 +321,7 @@ async fn the_walkthrough_and_the_sample_can_be_used() {
     let dialect = patchbay::dialects::by_name("nerm").unwrap();
     assert_eq!(
         dialect.sample(&patchbay.sample),
-        json!({ "token": patchbay.sample.keys.token })
+        json!({ "token": patchbay.sample.keys.of("nerm", Purpose::Full) })
     );
     let steps = dialect.walkthrough(&patchbay.sample);
     assert_eq!(steps.len(), 1);

@@ -2,6 +2,7 @@
 
 mod account_user;
 mod connector;
+mod current_account;
 mod icon;
 mod membership;
 mod refusals;

@@ -11,6 +11,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use http::request::Builder;
 use serde_json::{Value, json};
 
+use patchbay::walkthrough::Purpose;
+
 use crate::harness::{Answer, Patchbay, request};
 
 /// The path of one user of the sample.
@@ -168,11 +170,11 @@ async fn the_walkthrough_is_the_documented_example() {
 async fn any_key_of_the_tenant_works_with_and_without_the_colon() {
     let patchbay = Patchbay::new().await;
     let keys = patchbay.sample.keys.clone();
-    assert!(keys.operations.contains(':') || keys.client.contains(':') || keys.token.len() > 20);
+    assert!(keys.operations.contains(':') || keys.client.contains(':') || keys.of("nerm", Purpose::Full).len() > 20);
     for key in [
         &keys.full,
         &keys.read_only,
-        &keys.token,
+        keys.of("nerm", Purpose::Full),
         &keys.operations,
         &keys.client,
         &keys.administrator,

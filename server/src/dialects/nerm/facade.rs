@@ -118,7 +118,7 @@ async fn patch_user(
     let id = path_id(id)?;
     let patch = map::decode_change(&id.to_string(), unwrap(&body)?)?;
     let update = UpdateUser {
-        patch,
+        patch: Box::new(patch),
         idempotency: conditions.idempotency(&context, &[&body]),
         expect: conditions.expect,
         ..UpdateUser::default()
@@ -156,7 +156,9 @@ pub(super) fn unwrap(body: &[u8]) -> Result<Map<String, Value>, Failure> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(missing());
     }
-    let Value::Object(mut body) = extract::json(body)? else {
+    // What is wrong here is no attribute's, so it is told as a whole.
+    let read = extract::json(body).map_err(|failure| Failure::new(failure.kind, failure.message(str::to_owned)))?;
+    let Value::Object(mut body) = read else {
         return Err(missing());
     };
     match body.remove("user") {

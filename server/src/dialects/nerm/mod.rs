@@ -1,8 +1,8 @@
 //! SailPoint NERM (Non-Employee Risk Management), Lifecycle API: users.
 //!
 //! `PATCH` and `GET /api/users/{id}`. Bodies and answers are wrapped in `user`. The key travels as `Authorization: Bearer KEY` or
-//! in the older form `Token token=KEY`. Errors are `{"error": ...}`; what is wrong with attributes is 400 with
-//! `{"error": "The User failed to create/update", "errors": {attribute: [messages]}}`.
+//! in the older form `Token token=KEY`; both schemes are read as Rails reads them. Errors are `{"error": ...}`; what is wrong
+//! with attributes is 400 with `{"error": "The User failed to create/update", "errors": {attribute: [messages]}}`.
 //!
 //! Where the sources conflict:
 //! - The seed has `admin`, the bundle of today has not: it is taken and kept, and never answered (seed, response schema).
@@ -11,6 +11,8 @@
 //! - An empty `user` is "missing", as in the framework that the vendor's words come from.
 //! - No 404 is documented for users; the words of the vendor's other 404 are used: "The requested User was not found".
 //! - No 409 is documented: a login that is taken is 400 with `errors.login`.
+//! - No bounds are documented: texts have the domain's. Blocked, which has no word here, is shown as Disabled, and Disabled
+//!   leaves it.
 //! - `uid` is an example UUID in the seed but 32 characters by its schema: it is 32 hexadecimal digits.
 
 mod connector;
@@ -101,11 +103,11 @@ impl Dialect for Nerm {
     }
 
     fn sample_purposes(&self) -> &'static [Purpose] {
-        &[Purpose::Lifecycle]
+        &[Purpose::Full]
     }
 
     fn sample(&self, sample: &Sample) -> Value {
-        json!({ "token": sample.keys.token })
+        json!({ "token": sample.keys.of(self.name(), Purpose::Full) })
     }
 
     /// The seed's own example, sent to the first user.
@@ -113,6 +115,7 @@ impl Dialect for Nerm {
         let Some(user) = sample.users.first() else {
             return Vec::new();
         };
+        let token = sample.keys.of(self.name(), Purpose::Full);
         let id = user.id.to_string();
         let body = json!({ "user": {
             "id": id,
@@ -131,7 +134,7 @@ impl Dialect for Nerm {
             method: Method::PATCH,
             path: format!("/api/users/{id}"),
             headers: vec![
-                ("Authorization".to_owned(), format!("Bearer {}", sample.keys.token)),
+                ("Authorization".to_owned(), format!("Bearer {token}")),
                 ("Accept".to_owned(), "application/json".to_owned()),
             ],
             body: StepBody::Json(body),

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::failure::{Failure, Kind};
+use super::wrong::Wrong;
 
 /// A member that can be written, and what can be written within it (or within each of its items).
 pub(super) struct Member {
@@ -46,128 +46,171 @@ static SETTINGS: [Member; 6] = [
     leaf("timeZone"),
     nested("numberFormat", &NUMBER_FORMAT),
 ];
-static GROUP: [Member; 1] = [leaf("id")];
+static KEY: [Member; 1] = [leaf("id")];
 static INVITATION: [Member; 1] = [leaf("notes")];
 
 /// What can be written of a user.
-pub(super) static USER: [Member; 5] = [
+pub(super) static USER: [Member; 7] = [
     leaf("email"),
     leaf("firstName"),
     leaf("lastName"),
     nested("phone", &PHONE),
     nested("settings", &SETTINGS),
+    leaf("icon"),
+    nested("currentAccount", &KEY),
 ];
 
 /// What can be written of an account user.
-pub(super) static ACCOUNT_USER: [Member; 7] = [
+pub(super) static ACCOUNT_USER: [Member; 8] = [
     leaf("email"),
     leaf("firstName"),
     leaf("lastName"),
     nested("phone", &PHONE),
     nested("settings", &SETTINGS),
-    list("groups", &GROUP),
+    leaf("icon"),
+    list("groups", &KEY),
     nested("invitation", &INVITATION),
 ];
 
 /// What stands before the flat names of seed 003's example: `User.Data.Phone.Prefix`.
 const FLAT: &str = "user.data.";
+/// What the example wraps a user's document in.
+const WRAPPER: &str = "user";
 
 /// Brings a document to the spelling of the wire types. What is not an object is left as it is, for the decoder to
-/// refuse.
-///
-/// Fails with [`Kind::Schema`] naming a member that is given twice, or is an array where an object belongs.
-pub(super) fn fold(value: Value, members: &'static [Member]) -> Result<Value, Failure> {
-    if value.is_object() {
-        folded(value, members, "")
-    } else {
-        Ok(value)
+/// refuse. A member that is given twice, or is an array where an object belongs, is noted and left out.
+pub(super) fn fold(value: Value, members: &'static [Member], wrong: &mut Wrong) -> Value {
+    match value {
+        Value::Object(given) => Value::Object(folded(given, members, "", wrong)),
+        value => value,
     }
 }
 
-/// The same for a user's document, in which flat names stand for nested members.
-pub(super) fn fold_user(value: Value) -> Result<Value, Failure> {
-    let Value::Object(given) = value else { return Ok(value) };
-    let mut plain = Map::new();
-    let mut flat = Vec::new();
-    for (name, value) in given {
-        match name.get(..FLAT.len()) {
-            Some(start) if start.eq_ignore_ascii_case(FLAT) => flat.push((name, value)),
-            _ => drop(plain.insert(name, value)),
+/// The same for a user's document, which may be wrapped in `user`, and in which flat names stand for nested members.
+pub(super) fn fold_user(value: Value, wrong: &mut Wrong) -> Value {
+    let Value::Object(given) = value else { return value };
+    let (mut plain, mut flat) = (Map::new(), Vec::new());
+    for (name, value) in unwrapped(given, wrong) {
+        if is_flat(&name) {
+            flat.push((name, value));
+        } else if plain.insert(name.clone(), value).is_some() {
+            twice(name, wrong);
         }
     }
-    let mut user = folded(Value::Object(plain), &USER, "")?;
+    let mut user = folded(plain, &USER, "", wrong);
     for (name, value) in flat {
         let path: Vec<&str> = name.get(FLAT.len()..).unwrap_or_default().split('.').collect();
-        place(&mut user, &path, value, &USER, "")?;
+        if !is_placeholder(&path, &value) {
+            place(&mut user, &path, value, &USER, "", wrong);
+        }
     }
-    Ok(user)
+    Value::Object(user)
 }
 
-fn folded(value: Value, members: &'static [Member], path: &str) -> Result<Value, Failure> {
-    match value {
-        Value::Object(given) if !members.is_empty() => {
-            let mut object = Map::new();
-            for (name, value) in given {
-                let Some(member) = find(&name, members) else { continue };
-                let path = join(path, member.name);
-                let value = content(value, member, &path)?;
-                if object.insert(member.name.to_owned(), value).is_some() {
-                    return Err(twice(path));
-                }
-            }
-            Ok(Value::Object(object))
+/// True for a flat name of seed 003's example.
+pub(super) fn is_flat(name: &str) -> bool {
+    name.get(..FLAT.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(FLAT))
+}
+
+/// True for a flat name of something that can be written.
+pub(super) fn is_writable(name: &str) -> bool {
+    let path: Vec<&str> = name.get(FLAT.len()..).unwrap_or_default().split('.').collect();
+    is_flat(name) && find_all(&path, &USER)
+}
+
+/// The members of a document, those of its wrapper first.
+fn unwrapped(given: Map<String, Value>, wrong: &mut Wrong) -> Vec<(String, Value)> {
+    let (wrappers, beside): (Vec<_>, Vec<_>) = given
+        .into_iter()
+        .partition(|(name, _)| name.eq_ignore_ascii_case(WRAPPER));
+    let mut members = Vec::new();
+    for (at, (_, wrapper)) in wrappers.into_iter().enumerate() {
+        match wrapper {
+            Value::Object(inner) if at == 0 => members.extend(inner),
+            Value::Object(_) => twice(WRAPPER.to_owned(), wrong),
+            _ => wrong.add(WRAPPER, "must be an object"),
         }
-        // The decoder would read an array as the members in order.
+    }
+    members.extend(beside);
+    members
+}
+
+/// True for what the example says and cannot mean: a path as the picture, and `text` where an account's id belongs, which
+/// is not even shaped as one.
+fn is_placeholder(path: &[&str], value: &Value) -> bool {
+    let is = |at: usize, name: &str| path.get(at).is_some_and(|part| part.eq_ignore_ascii_case(name));
+    let shaped = value.as_str().is_some_and(|id| id.starts_with("ACC-"));
+    is(0, "icon") || (is(0, "currentAccount") && is(1, "id") && !shaped)
+}
+
+fn folded(given: Map<String, Value>, members: &'static [Member], path: &str, wrong: &mut Wrong) -> Map<String, Value> {
+    let mut object = Map::new();
+    for (name, value) in given {
+        let Some(member) = find(&name, members) else { continue };
+        let path = join(path, member.name);
+        let Some(value) = content(value, member, &path, wrong) else {
+            continue;
+        };
+        if object.insert(member.name.to_owned(), value).is_some() {
+            twice(path, wrong);
+        }
+    }
+    object
+}
+
+/// The value of one member: each item of a list by itself. `None`, and noted, if it is an array where an object belongs,
+/// which the decoder would read as the members in order.
+fn content(value: Value, member: &'static Member, path: &str, wrong: &mut Wrong) -> Option<Value> {
+    match value {
+        Value::Array(items) if member.list => {
+            let items = items.into_iter().enumerate();
+            let item = |(at, item)| object(item, member.members, &format!("{path}[{at}]"), wrong);
+            items.map(item).collect::<Option<_>>().map(Value::Array)
+        }
+        value => object(value, member.members, path, wrong),
+    }
+}
+
+fn object(value: Value, members: &'static [Member], path: &str, wrong: &mut Wrong) -> Option<Value> {
+    match value {
+        Value::Object(given) if !members.is_empty() => Some(Value::Object(folded(given, members, path, wrong))),
         Value::Array(_) if !members.is_empty() => {
-            Err(Failure::about(Kind::Schema, path, "must be an object, not an array"))
+            wrong.add(path, "must be an object, not an array");
+            None
         }
-        value => Ok(value),
-    }
-}
-
-/// The value of one member: each item of a list by itself.
-fn content(value: Value, member: &'static Member, path: &str) -> Result<Value, Failure> {
-    match value {
-        Value::Array(items) if member.list => items
-            .into_iter()
-            .enumerate()
-            .map(|(at, item)| folded(item, member.members, &format!("{path}[{at}]")))
-            .collect::<Result<_, _>>()
-            .map(Value::Array),
-        value => folded(value, member.members, path),
+        value => Some(value),
     }
 }
 
 /// Puts the value of a flat name where it belongs; names that lead nowhere are unknown members, and dropped.
 fn place(
-    object: &mut Value,
+    object: &mut Map<String, Value>,
     names: &[&str],
     value: Value,
     members: &'static [Member],
     path: &str,
-) -> Result<(), Failure> {
+    wrong: &mut Wrong,
+) {
     let Some((name, rest)) = names.split_first() else {
-        return Ok(());
+        return;
     };
-    let Some(member) = find(name, members) else {
-        return Ok(());
-    };
+    let Some(member) = find(name, members) else { return };
     let path = join(path, member.name);
-    let Value::Object(object) = object else {
-        return Err(twice(path));
-    };
-    if !rest.is_empty() {
-        if find_all(rest, member.members) {
-            let inner = object.entry(member.name).or_insert_with(|| Value::Object(Map::new()));
-            place(inner, rest, value, member.members, &path)?;
+    if rest.is_empty() {
+        let Some(value) = content(value, member, &path, wrong) else {
+            return;
+        };
+        if object.insert(member.name.to_owned(), value).is_some() {
+            twice(path, wrong);
         }
-        return Ok(());
+    } else if find_all(rest, member.members) {
+        let inner = object.entry(member.name).or_insert_with(|| Value::Object(Map::new()));
+        match inner {
+            Value::Object(inner) => place(inner, rest, value, member.members, &path, wrong),
+            _ => twice(path, wrong),
+        }
     }
-    let value = content(value, member, &path)?;
-    if object.insert(member.name.to_owned(), value).is_some() {
-        return Err(twice(path));
-    }
-    Ok(())
 }
 
 fn find(name: &str, members: &'static [Member]) -> Option<&'static Member> {
@@ -190,16 +233,40 @@ fn join(path: &str, name: &str) -> String {
     }
 }
 
-fn twice(path: String) -> Failure {
-    Failure::about(Kind::Schema, path, "is given more than once, in different spellings")
+fn twice(path: String, wrong: &mut Wrong) {
+    wrong.add(path, "is given more than once, in different spellings");
 }
 
 #[cfg(test)]
 mod tests {
+    use patchbay_core::user::UserPatch;
     use serde_json::json;
 
     use super::*;
     use crate::failure::Field;
+
+    fn right(fold: impl FnOnce(&mut Wrong) -> Value) -> Value {
+        let mut wrong = Wrong::default();
+        let value = fold(&mut wrong);
+        wrong.none(&UserPatch::default()).unwrap();
+        value
+    }
+
+    /// The members that are refused.
+    fn refused(fold: impl FnOnce(&mut Wrong) -> Value) -> Vec<String> {
+        let mut wrong = Wrong::default();
+        fold(&mut wrong);
+        let failure = wrong.none(&UserPatch::default()).unwrap_err();
+        let fields = failure
+            .field
+            .into_iter()
+            .chain(failure.also.into_iter().map(|(field, _)| field));
+        fields
+            .map(|field| match field {
+                Field::Wire(name) | Field::Domain(name) => name,
+            })
+            .collect()
+    }
 
     #[test]
     fn renames_known_members_at_every_depth_and_drops_the_rest() {
@@ -210,15 +277,22 @@ mod tests {
         let expected = json!({
             "firstName": "Han", "phone": {"prefix": "+34"}, "groups": [{"id": "UGR-0000-0001"}, 5],
         });
-        assert_eq!(fold(given, &ACCOUNT_USER).unwrap(), expected);
+        assert_eq!(right(|wrong| fold(given, &ACCOUNT_USER, wrong)), expected);
     }
 
     #[test]
     fn refuses_two_spellings_of_one_member() {
-        let failure = fold(json!({"phone": {"prefix": "1", "Prefix": "2"}}), &ACCOUNT_USER).unwrap_err();
-        assert_eq!(failure.field, Some(Field::Wire("phone.prefix".to_owned())));
-        let failure = fold_user(json!({"firstName": "A", "User.Data.FirstName": "B"})).unwrap_err();
-        assert_eq!(failure.field, Some(Field::Wire("firstName".to_owned())));
+        let given = json!({"phone": {"prefix": "1", "Prefix": "2"}, "email": "a", "EMAIL": "b"});
+        let refused_members = refused(|wrong| fold(given, &ACCOUNT_USER, wrong));
+        assert_eq!(refused_members, ["email", "phone.prefix"]);
+        for given in [
+            json!({"firstName": "A", "User.Data.FirstName": "B"}),
+            json!({"firstName": "A", "user": {"firstName": "B"}}),
+            json!({"FirstName": "A", "user": {"firstName": "B"}}),
+        ] {
+            let lower: Vec<String> = refused(|wrong| fold_user(given, wrong));
+            assert_eq!(lower, ["firstName"]);
+        }
     }
 
     #[test]
@@ -233,16 +307,15 @@ mod tests {
             ),
             ("invitation", json!({"invitation": ["notes"]})),
         ] {
-            let failure = fold(given, &ACCOUNT_USER).unwrap_err();
-            assert_eq!(failure.field, Some(Field::Wire(path.to_owned())));
+            assert_eq!(refused(|wrong| fold(given, &ACCOUNT_USER, wrong)), [path]);
         }
-        let failure = fold_user(json!({"User.Data.Phone": ["+34"]})).unwrap_err();
-        assert_eq!(failure.field, Some(Field::Wire("phone".to_owned())));
+        let flat = json!({"User.Data.Phone": ["+34"]});
+        assert_eq!(refused(|wrong| fold_user(flat, wrong)), ["phone"]);
     }
 
     #[test]
     fn two_spellings_of_an_unknown_member_do_not_matter() {
-        assert_eq!(fold(json!({"x": 1, "X": 2}), &USER).unwrap(), json!({}));
+        assert_eq!(right(|wrong| fold(json!({"x": 1, "X": 2}), &USER, wrong)), json!({}));
     }
 
     #[test]
@@ -255,12 +328,30 @@ mod tests {
         let expected = json!({
             "firstName": "Han", "phone": {"prefix": "+34", "number": null}, "settings": {"cultureCode": "en-US"},
         });
-        assert_eq!(fold_user(given).unwrap(), expected);
+        assert_eq!(right(|wrong| fold_user(given, wrong)), expected);
     }
 
     #[test]
     fn a_flat_name_within_a_cleared_member_is_refused() {
-        let failure = fold_user(json!({"phone": null, "User.Data.Phone.Prefix": "+34"})).unwrap_err();
-        assert_eq!(failure.field, Some(Field::Wire("phone.prefix".to_owned())));
+        let given = json!({"phone": null, "User.Data.Phone.Prefix": "+34"});
+        assert_eq!(refused(|wrong| fold_user(given, wrong)), ["phone"]);
+    }
+
+    #[test]
+    fn a_wrapped_document_is_the_document() {
+        let given = json!({"USER": {"User.Data.FirstName": "Han", "lastName": "Solo"}, "icon": "binary"});
+        let expected = json!({"firstName": "Han", "lastName": "Solo", "icon": "binary"});
+        assert_eq!(right(|wrong| fold_user(given, wrong)), expected);
+        for wrapper in [json!("x"), json!(null), json!([])] {
+            assert_eq!(refused(|wrong| fold_user(json!({"user": wrapper}), wrong)), ["user"]);
+        }
+    }
+
+    #[test]
+    fn the_examples_text_names_no_account() {
+        let flat = |id: &str| json!({"User.Data.CurrentAccount.Id": id});
+        assert_eq!(right(|wrong| fold_user(flat("text"), wrong)), json!({}));
+        let expected = json!({"currentAccount": {"id": "ACC-0000-0001"}});
+        assert_eq!(right(|wrong| fold_user(flat("ACC-0000-0001"), wrong)), expected);
     }
 }

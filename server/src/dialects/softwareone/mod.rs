@@ -7,31 +7,32 @@
 //! | wire | domain |
 //! |---|---|
 //! | `id` | serial as `USR-NNNN-NNNN` |
-//! | `email`, `firstName`, `lastName` | the same; neither null nor blank here |
+//! | `email`, `firstName`, `lastName`, `settings.cultureCode`, `.languageCode` | the same; neither null nor blank here |
 //! | `name` | "first last", read-only; the display name where both are unset |
-//! | `status` | status, read-only: Active, Invited, Disabled, Blocked |
+//! | `status` of a user | status, read-only: Active, Invited, Disabled, Blocked |
+//! | `status` of an account user | the membership's, read-only: Active, Invited or `InvitationExpired` |
 //! | `phone`, `settings` | the same, nested deltas |
-//! | `icon` | path of the picture, absent without one; set by the form's part `icon` |
-//! | `account`, `accounts`, `currentAccount` | organizations of the memberships; current is the first active one; read-only |
+//! | `icon` | path of the picture, absent without one; set by the form's part `icon`, cleared by null |
+//! | `account`, `accounts` | organizations of the memberships, read-only |
+//! | `currentAccount` | the organization he works in: the chosen one, else the first active one |
 //! | `groups` | groups of the membership, replaced as a whole by `UGR-` id |
 //! | `invitation.notes`, `invitation.status` | the membership's notes (writable) and status (read-only) |
-//! | `audit` | times of the user and the membership; `by` is not known of a record and left out |
+//! | `audit` | times of the user and the membership; `by` of the user's own as `USR-` or `TKN-` |
 //! | `revision` | revision |
 //!
 //! # Decided, where the sources are silent or conflict
 //!
-//! - `status` of an account user is the user's (v5 took it over from the user, next to `email`); how far the membership has
-//!   come is `invitation.status`.
-//! - Members that cannot be written are accepted and ignored, `status` and `currentAccount` included: the official suite
-//!   sends whole objects back. `buyers` is never shown, `modules` is always empty.
+//! - `status` of an account user is his membership's, as in the vendor's own states of one (contract notes, section 5).
+//! - Members that cannot be written are accepted and ignored, `status` included: the official suite sends whole objects
+//!   back. `buyers` is never shown, `modules` is always empty.
 //! - Two spellings of one member in one object, such as `Phone` and `phone`, are 400; of exact repeats the last counts.
 //! - The flat names of seed 003's example (`User.Data.FirstName`), an artefact of the vendor's generator, are accepted
-//!   beside the plain ones on `PUT /users/{id}`.
+//!   beside the plain ones on `PUT /users/{id}`, in JSON and as parts; so is the wrapper `user` of the example.
 //! - A body without `Content-Type` is 415; no body at all is 400, as an empty document.
-//! - Forms: parts of other names are skipped; at most 16 parts; a second `user` or `icon` part is 400.
+//! - Forms: parts of other names are skipped; at most 256 parts; a second `user` or `icon` part is 400.
 //! - Pictures are served here; the vendor redirects (307) to a store of its own. Without a picture: 404.
 //! - Dates have milliseconds and `Z`, as in seed 003.
-//! - `audit` is shown by default; `select` is understood with dots, lists excepted.
+//! - `audit` is shown by default; `select` is understood with dots and parentheses.
 //! - `accounts` is for callers whose role reaches the whole tenant; others see `currentAccount` only if they are of it.
 //! - Ids of another form are 404; a mail address is understood where the path says user "id", not within an account.
 
@@ -42,6 +43,7 @@ mod map;
 mod problem;
 mod select;
 pub mod wire;
+mod wrong;
 
 use std::sync::Arc;
 
@@ -68,18 +70,19 @@ pub struct SoftwareOne;
 
 /// Decodes the JSON body of a user's update. It never panics, whatever the bytes.
 pub fn decode_user(body: &[u8]) -> Result<UserPatch, Failure> {
-    map::decode_user(extract::json(body)?)
+    map::decode_user(extract::json(body)?).map(|change| change.patch)
 }
 
 /// Decodes the JSON body of an account user's update. It never panics, whatever the bytes.
 pub fn decode_account_user(body: &[u8]) -> Result<(UserPatch, MembershipChange), Failure> {
-    map::decode_account_user(extract::json(body)?)
+    let change = map::decode_account_user(extract::json(body)?)?;
+    Ok((change.patch, change.membership))
 }
 
 /// Decodes a whole form that updates a user, under its `Content-Type`. It never panics, whatever the bytes.
 pub async fn decode_form(content_type: &str, body: Bytes) -> Result<(UserPatch, Option<Icon>), Failure> {
     let parts = facade::whole_form(content_type, body).await?;
-    Ok((map::decode_user(parts.json()?)?, parts.icon))
+    Ok((map::decode_user(parts.json()?)?.patch, parts.icon))
 }
 
 /// A picture for the walk-through: one red pixel.
@@ -98,9 +101,9 @@ impl Dialect for SoftwareOne {
         facade::routes()
     }
 
-    /// `Authorization: Bearer <key>` (contract notes, section 11).
+    /// `Authorization: Bearer <key>` (contract notes, section 11), sent once.
     fn credential(&self, headers: &HeaderMap) -> Option<String> {
-        let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+        let text = extract::single(headers, &header::AUTHORIZATION).ok()??;
         let (scheme, key) = text.trim().split_once(' ')?;
         let key = key.trim();
         (scheme.eq_ignore_ascii_case("bearer") && !key.is_empty()).then(|| key.to_owned())
@@ -130,8 +133,8 @@ impl Dialect for SoftwareOne {
 
     fn sample(&self, sample: &Sample) -> Value {
         json!({
-            "operations_token": sample.keys.operations,
-            "client_token": sample.keys.client,
+            "operations_token": sample.keys.of(self.name(), Purpose::Operations),
+            "client_token": sample.keys.of(self.name(), Purpose::Client),
             "account_id": map::id("ACC", sample.organization),
             "group_id": map::id("UGR", sample.group),
         })
@@ -151,7 +154,10 @@ impl Dialect for SoftwareOne {
             title: title.to_owned(),
             method: Method::PUT,
             path,
-            headers: vec![("Authorization".to_owned(), format!("Bearer {}", sample.keys.operations))],
+            headers: vec![(
+                "Authorization".to_owned(),
+                format!("Bearer {}", sample.keys.of(self.name(), Purpose::Operations)),
+            )],
             body,
             user: 0,
         };

@@ -7,7 +7,7 @@ use http::{StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Exchange, map};
+use super::{Exchange, map, wrong};
 use crate::failure::{Failure, Kind};
 
 /// A refusal.
@@ -51,7 +51,7 @@ pub(super) fn render(failure: &Failure, exchange: &Exchange) -> Response {
         detail,
         instance: exchange.path.clone(),
         trace_id: trace_id(&exchange.request_id),
-        errors: field.map(|field| (field, vec![message])).into_iter().collect(),
+        errors: errors(field, message, failure),
     };
     let mut response = (status, axum::Json(problem)).into_response();
     let headers = response.headers_mut();
@@ -61,6 +61,17 @@ pub(super) fn render(failure: &Failure, exchange: &Exchange) -> Response {
         headers.insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
     }
     response
+}
+
+/// What is wrong, by member.
+fn errors(field: Option<String>, message: String, failure: &Failure) -> BTreeMap<String, Vec<String>> {
+    let mut errors: BTreeMap<String, Vec<String>> = field.map(|field| (field, vec![message])).into_iter().collect();
+    for (field, reason) in &failure.also {
+        let member = wrong::name(field);
+        let message = sentence(&format!("{member} {reason}"));
+        errors.entry(member).or_default().push(message);
+    }
+    errors
 }
 
 fn sentence(text: &str) -> String {

@@ -1,6 +1,7 @@
 //! The `select` parameter: which members an answer is to show.
 //!
-//! `+x` or `x` shows, `-x` hides, `-*` hides all that is not shown by name; dots go deeper; names go letter case aside and
+//! `+x` or `x` shows, `-x` hides, `-*` hides all that is not shown by name; dots and
+//! parentheses go deeper, into the items of lists too; names go letter case aside and
 //! unknown ones are ignored (contract notes, section 6). By default everything is shown. What was hidden is listed in
 //! `$meta.omitted`, top level only.
 
@@ -14,6 +15,9 @@ use crate::{
     app::App,
     failure::{Failure, Kind},
 };
+
+/// How many names may stand before a parenthesis, outer ones included; the rest of a longer list is ignored.
+const MAX_NESTED: usize = 8;
 
 /// What the caller wants to see.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,22 +40,42 @@ impl FromRequestParts<App> for Select {
 }
 
 impl Select {
-    /// Reads one comma-separated list. A leading space is a `+` that was decoded as in forms.
+    /// Reads one comma-separated list. A leading space is a `+` that was decoded as in forms; `a(b,c)` is `a.b,a.c`, and
+    /// hides both where either sign hides.
     fn and(mut self, list: &str) -> Self {
-        for term in list.split(',') {
+        let mut within: Vec<(bool, Vec<String>)> = Vec::new();
+        for piece in list.split_inclusive([',', '(', ')']) {
+            let (term, end) = match piece.strip_suffix([',', '(', ')']) {
+                Some(term) => (term, piece.chars().next_back()),
+                None => (piece, None),
+            };
             let (hide, path) = match term.strip_prefix('-') {
                 Some(path) => (true, path.trim()),
                 None => (false, term.trim_start_matches(['+', ' ']).trim_end()),
             };
-            let names = || path.split('.').map(str::to_owned).collect();
-            match (hide, path) {
-                (_, "") | (false, "*") => {}
-                (true, "*") => self.nothing_else = true,
-                (true, _) => self.hidden.push(names()),
-                (false, _) => self.shown.push(names()),
+            let (outer_hide, outer) = within.last().cloned().unwrap_or_default();
+            let names = path.split('.').map(str::to_owned);
+            let names: Vec<String> = outer.into_iter().chain(names).collect();
+            let whole = (hide || outer_hide, names);
+            match end {
+                Some('(') if whole.1.len() > MAX_NESTED => return self,
+                Some('(') => within.push(whole),
+                _ => self.term(path, whole, within.is_empty()),
+            }
+            if end == Some(')') {
+                within.pop();
             }
         }
         self
+    }
+
+    fn term(&mut self, path: &str, (hide, names): (bool, Vec<String>), top: bool) {
+        match (hide, path) {
+            (_, "") | (false, "*") => {}
+            (true, "*") => self.nothing_else |= top,
+            (true, _) => self.hidden.push(names),
+            (false, _) => self.shown.push(names),
+        }
     }
 
     /// The object as the caller wants to see it.
@@ -78,7 +102,7 @@ impl Select {
     }
 }
 
-/// Copies what is at the path; a path into a list copies the list.
+/// Copies what is at the path; a path into a list copies it from each item.
 fn show(whole: &Map<String, Value>, seen: &mut Map<String, Value>, path: &[String]) {
     let Some((name, rest)) = path.split_first() else { return };
     let Some((name, value)) = member(whole, name) else {
@@ -91,8 +115,25 @@ fn show(whole: &Map<String, Value>, seen: &mut Map<String, Value>, path: &[Strin
                 show(inner, place, rest);
             }
         }
+        Value::Array(items) if !rest.is_empty() => {
+            let place = seen.entry(name.clone()).or_insert_with(|| nothing_of(items));
+            for (item, seen) in items.iter().zip(place.as_array_mut().into_iter().flatten()) {
+                if let (Value::Object(item), Value::Object(seen)) = (item, seen) {
+                    show(item, seen, rest);
+                }
+            }
+        }
         _ => drop(seen.insert(name.clone(), value.clone())),
     }
+}
+
+/// As many empty objects as there are objects.
+fn nothing_of(items: &[Value]) -> Value {
+    let empty = |item: &Value| match item {
+        Value::Object(_) => Value::Object(Map::new()),
+        other => other.clone(),
+    };
+    items.iter().map(empty).collect()
 }
 
 /// Removes what is at the path; a path into a list removes from each item.
@@ -141,6 +182,33 @@ mod tests {
             answer,
             json!({"id": "1", "name": "n", "groups": [{"id": 1}], "$meta": {"omitted": ["audit"]}})
         );
+    }
+
+    #[test]
+    fn parentheses_name_what_is_within() {
+        let meta = json!({"omitted": ["audit", "id", "name"]});
+        for list in [
+            "-*,groups(id,name)",
+            "-*,+groups( id , +name )",
+            "-*,groups.id,groups(name,nonsense(id))",
+        ] {
+            let expected = json!({"groups": [{"id": 1, "name": "g"}], "$meta": meta});
+            assert_eq!(selected(list), expected, "{list}");
+        }
+        assert_eq!(
+            selected("-*,groups(name)"),
+            json!({"groups": [{"name": "g"}], "$meta": meta})
+        );
+        assert_eq!(
+            selected("-*,audit(created(at))")["audit"],
+            json!({"created": {"at": "t"}})
+        );
+        assert_eq!(selected("-*,groups(id),name")["name"], "n");
+        for list in ["-groups(name)", "groups(-name)"] {
+            assert_eq!(selected(list)["groups"], json!([{"id": 1}]), "{list}");
+        }
+        assert_eq!(selected(&"a(".repeat(9_999)).as_object().unwrap().len(), 4);
+        assert_eq!(selected("))),()-name").get("name"), None);
     }
 
     #[test]

@@ -5,11 +5,13 @@
 
 use patchbay_core::patch::Patch;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 /// The change of a user: an absent member stays, null clears, a value replaces; nested objects are deltas too.
 ///
-/// `firstName`, `lastName` and `email` may be neither null nor empty. Unknown and read-only members are accepted and ignored.
+/// `firstName`, `lastName`, `email`, `settings.cultureCode` and `settings.languageCode` may be neither null nor empty.
+/// Unknown and read-only members are accepted and ignored.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
 #[expect(missing_docs, reason = "named as in the domain")]
@@ -29,6 +31,22 @@ pub struct UserDelta {
     #[serde(skip_serializing_if = "Patch::is_absent")]
     #[schema(value_type = Option<SettingsDelta>)]
     pub settings: Patch<SettingsDelta>,
+    /// Null takes the picture away; a path, as in answers, leaves it.
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    #[schema(value_type = Option<String>)]
+    pub icon: Patch<Value>,
+    /// The account to work in from now on; his membership there must be active.
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    #[schema(value_type = AccountKey)]
+    pub current_account: Patch<AccountKey>,
+}
+
+/// What names an account in a change; its other members are ignored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(expecting = "an object")]
+pub struct AccountKey {
+    /// `ACC-NNNN-NNNN`.
+    pub id: String,
 }
 
 /// The change of a telephone number.
@@ -85,7 +103,7 @@ pub struct NumberFormatDelta {
 /// The change of an account user: what [`UserDelta`] changes of him, and his place in the account.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
-#[expect(missing_docs, reason = "the first five as in UserDelta")]
+#[expect(missing_docs, reason = "the first six as in UserDelta")]
 pub struct AccountUserDelta {
     #[serde(skip_serializing_if = "Patch::is_absent")]
     #[schema(value_type = Option<String>)]
@@ -102,6 +120,9 @@ pub struct AccountUserDelta {
     #[serde(skip_serializing_if = "Patch::is_absent")]
     #[schema(value_type = Option<SettingsDelta>)]
     pub settings: Patch<SettingsDelta>,
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    #[schema(value_type = Option<String>)]
+    pub icon: Patch<Value>,
     /// The groups, replaced as a whole, by id; at least one.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     #[schema(value_type = Option<Vec<GroupKey>>)]
@@ -201,7 +222,7 @@ pub struct AccountUser {
     /// Mail address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// The user's status.
+    /// How far his membership has come: `Active`, `Invited` or `InvitationExpired`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
     /// Telephone.

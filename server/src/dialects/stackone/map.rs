@@ -18,9 +18,7 @@ use reqwest::Url;
 use serde_json::{Map, Value};
 
 use super::wire::{self, EnumValue, Flag, Object};
-
-/// The most characters of a caller's own word that a message repeats.
-const MAX_QUOTED: usize = 80;
+use crate::extract::MAX_QUOTED;
 
 /// The wire's name of a domain field; names that are the same, and paths of the wire's own, stay.
 pub(super) fn wire_name(field: &str) -> String {

@@ -6,6 +6,8 @@
 //! - null clears a member, `{}` changes nothing; a non-empty body is required.
 //! - `status.value` decides; a fitting `source_value` picks among the statuses behind it (Blocked shows as `disabled` /
 //!   `Blocked`), so that a status read can be sent back; an unknown value is 422. Without a value, `source_value` decides.
+//!   `disabled` alone leaves who is Blocked as he is.
+//! - A new address must have the form of one; one that another dialect set is shown and may come back.
 //! - `passthrough` members become attributes, shown as `unified_custom_fields`; a null member is removed.
 //! - `fields`, `expand` and `raw` with a value that the spec does not list are 400; other query parameters, `proxy[...]` among
 //!   them, are tolerated.
@@ -99,13 +101,13 @@ impl Dialect for StackOne {
     }
 
     fn sample_purposes(&self) -> &'static [Purpose] {
-        &[Purpose::Integration, Purpose::Reporting]
+        &[Purpose::Full, Purpose::ReadOnly]
     }
 
     fn sample(&self, sample: &Sample) -> Value {
         json!({
-            "api_key": sample.keys.full,
-            "read_only_key": sample.keys.read_only,
+            "api_key": sample.keys.of(self.name(), Purpose::Full),
+            "read_only_key": sample.keys.of(self.name(), Purpose::ReadOnly),
             "account_id": sample.account.0,
         })
     }
@@ -114,7 +116,10 @@ impl Dialect for StackOne {
         let Some(user) = sample.users.first() else {
             return Vec::new();
         };
-        let authorization = format!("Basic {}", STANDARD.encode(format!("{}:", sample.keys.full)));
+        let authorization = format!(
+            "Basic {}",
+            STANDARD.encode(format!("{}:", sample.keys.of(self.name(), Purpose::Full)))
+        );
         vec![Step {
             title: "StackOne: update user".to_owned(),
             method: Method::PATCH,

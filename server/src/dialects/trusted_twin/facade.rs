@@ -92,7 +92,7 @@ pub(super) async fn update_user(
     let key = key(path)?;
     let idempotency = conditions.idempotency(&context, &[&body]);
     let update = UpdateUser {
-        patch: map::decode_update(&body)?,
+        patch: Box::new(map::decode_update(&body)?),
         expect: conditions.expect,
         idempotency,
         ..UpdateUser::default()

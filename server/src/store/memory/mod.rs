@@ -11,6 +11,7 @@ use std::{
 use async_trait::async_trait;
 use patchbay_core::{
     audit::{self, AuditEntry, AuditEvent, ChainHash, FieldChange},
+    author::Author,
     changeset::{self, Changeset, Committed, Delta, IDEMPOTENCY_SECONDS, Idempotency, IdempotencyRecord, Tenant},
     clock::Timestamp,
     credential::{Credential, CredentialHash, Subject},
@@ -215,6 +216,7 @@ impl State {
         let Changeset {
             tenant,
             at,
+            by,
             deltas,
             audit,
             idempotency,
@@ -235,7 +237,7 @@ impl State {
         let mut changes = Vec::new();
         for delta in deltas {
             let before = self.data.entry(tenant).or_default().users.clone();
-            self.write(tenant, at, delta, &mut committed, &mut changes)?;
+            self.write(tenant, (at, by.as_ref()), delta, &mut committed, &mut changes)?;
             if unique_email {
                 self.data.entry(tenant).or_default().check_emails(&before)?;
             }
@@ -251,7 +253,7 @@ impl State {
     fn write(
         &mut self,
         tenant: TenantId,
-        at: Timestamp,
+        (at, by): (Timestamp, Option<&Arc<Author>>),
         delta: Delta,
         committed: &mut Committed,
         changes: &mut Vec<FieldChange>,
@@ -260,7 +262,7 @@ impl State {
         let mut differs = true;
         match delta {
             Delta::UpdateUser { id, expect, patch } => {
-                let update = changeset::update(data.users.get(&id).map(AsRef::as_ref), &expect, &patch, at)?;
+                let update = changeset::update(data.users.get(&id).map(AsRef::as_ref), &expect, &patch, at, by)?;
                 differs = !update.changes.is_empty();
                 if update.changes.iter().any(|change| change.field == "icon") {
                     match patch.icon.value() {

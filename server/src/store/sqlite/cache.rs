@@ -9,11 +9,9 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasher, Hash, RandomState},
-    num::NonZeroUsize,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use lru::LruCache;
 use patchbay_core::{
     changeset::{Changeset, Committed, Delta},
     credential::{Credential, CredentialHash},
@@ -24,12 +22,15 @@ use patchbay_core::{
     user::User,
 };
 
+use quick_cache::{Weighter, unsync};
+
 use super::{changes::Changes, weight};
 
 /// How many parts the users are spread over, so that callers seldom wait for each other.
 const PARTS: usize = 16;
-/// The most bytes that the users of a part may take on the average, roughly. Ordinary users take half of it.
-const MOST_EACH: usize = 4 << 10;
+/// The bytes that there is room for with each user, roughly. Ordinary users take half of it; one who takes more has the
+/// room of several.
+const EACH: u64 = 4 << 10;
 /// The most credentials, roles and linked accounts of each kind that are kept; beyond that the kind begins anew.
 const MOST: usize = 10_000;
 
@@ -43,12 +44,26 @@ pub(super) struct Cache {
     changes: Arc<Changes>,
 }
 
-/// One part of the users, how often the writer has told of it, and how many bytes they take, roughly.
+/// One part of the users, and how often the writer has told of it.
 struct Users {
     told: u64,
-    kept: LruCache<UserName, Arc<User>>,
-    bytes: usize,
-    most_bytes: usize,
+    kept: unsync::Cache<UserName, Kept, Weight>,
+}
+
+/// A user and the bytes that he takes, roughly.
+struct Kept {
+    user: Arc<User>,
+    bytes: u64,
+}
+
+/// Bounds users in number and in bytes at once.
+#[derive(Clone)]
+struct Weight;
+
+impl Weighter<UserName, Kept> for Weight {
+    fn weight(&self, _: &UserName, kept: &Kept) -> u64 {
+        kept.bytes.max(EACH)
+    }
 }
 
 /// What every request looks up, and how often it was forgotten.
@@ -63,10 +78,9 @@ struct Access {
 impl Cache {
     /// A cache with room for so many users.
     pub(super) fn new(users: usize, changes: Arc<Changes>) -> Self {
-        let part = NonZeroUsize::new(users.div_ceil(PARTS));
-        let users = part
-            .into_iter()
-            .flat_map(|room| (0..PARTS).map(move |_| Mutex::new(Users::new(room))));
+        let room = users.div_ceil(PARTS);
+        let parts = if room == 0 { 0 } else { PARTS };
+        let users = (0..parts).map(|_| Mutex::new(Users::new(room)));
         Self {
             users: users.collect(),
             hasher: RandomState::new(),
@@ -82,11 +96,10 @@ impl Cache {
         load: impl FnOnce() -> Result<Option<Arc<User>>, Error>,
     ) -> Result<Option<Arc<User>>, Error> {
         let Some(part) = self.part(name) else { return load() };
-        self.look_around();
         let told = {
-            let mut users = locked(part);
-            if let Some(user) = users.kept.get(&name) {
-                return Ok(Some(user.clone()));
+            let users = locked(part);
+            if let Some(kept) = users.kept.get(&name) {
+                return Ok(Some(kept.user.clone()));
             }
             users.told
         };
@@ -138,7 +151,6 @@ impl Cache {
         if self.users.is_empty() {
             return Ok(load()?.map(Arc::new));
         }
-        self.look_around();
         let told = {
             let mut access = locked(&self.access);
             if let Some(record) = kind(&mut access).get(&key) {
@@ -190,7 +202,6 @@ impl Cache {
         for part in &self.users {
             let mut users = locked(part);
             users.told += 1;
-            users.bytes = 0;
             users.kept.clear();
         }
         let mut access = locked(&self.access);
@@ -200,7 +211,12 @@ impl Cache {
         };
     }
 
-    fn look_around(&self) {
+    /// Forgets everything if another process has written since the last look. To be asked once at the beginning of each
+    /// read, however many records it is made of.
+    pub(super) fn look_around(&self) {
+        if self.users.is_empty() {
+            return;
+        }
         if let Some(length) = self.changes.others_wrote() {
             self.forget();
             self.changes.noted(length);
@@ -214,29 +230,19 @@ impl Cache {
 }
 
 impl Users {
-    fn new(room: NonZeroUsize) -> Self {
-        // Unbounded as a map, bounded as a cache: the room is not taken before it is needed.
-        let mut kept = LruCache::unbounded();
-        kept.resize(room);
+    /// Room for so many ordinary users. It is not taken before it is needed.
+    fn new(room: usize) -> Self {
         Self {
             told: 0,
-            kept,
-            bytes: 0,
-            most_bytes: room.get().saturating_mul(MOST_EACH),
+            kept: unsync::Cache::with_weighter(room, EACH.saturating_mul(room as u64), Weight),
         }
     }
 
-    /// Keeps a user, and lets go of those longest not asked for until the rest fit. One who does not fit alone is not kept.
+    /// Keeps a user, and lets go of those who are asked for least until the rest fit. One who does not fit alone is not
+    /// kept.
     fn keep(&mut self, name: UserName, user: Arc<User>) {
-        self.bytes += weight::user(&user);
-        if let Some((_, gone)) = self.kept.push(name, user) {
-            self.bytes -= weight::user(&gone);
-        }
-        while self.bytes > self.most_bytes
-            && let Some((_, gone)) = self.kept.pop_lru()
-        {
-            self.bytes -= weight::user(&gone);
-        }
+        let bytes = weight::user(&user) as u64;
+        self.kept.insert(name, Kept { user, bytes });
     }
 }
 
@@ -260,31 +266,36 @@ mod tests {
         ((TenantId(Uuid::nil()), user.id), Arc::new(user))
     }
 
-    /// What the users of a part take, and how many they are.
-    fn taken(users: &Users) -> (usize, usize) {
-        let kept = users.kept.iter();
-        (kept.map(|(_, user)| weight::user(user)).sum(), users.kept.len())
+    #[test]
+    fn users_are_bounded_in_number_and_in_bytes() {
+        let mut users = Users::new(16);
+        let mut keep = |n, bytes| {
+            let (name, user) = user(n, bytes);
+            users.keep(name, user.clone());
+            let taken: u64 = users.kept.iter().map(|(_, kept)| kept.bytes.max(EACH)).sum();
+            assert!(taken <= 16 * EACH);
+            let kept = users.kept.get(&name).is_some_and(|kept| Arc::ptr_eq(&kept.user, &user));
+            (users.kept.len(), kept)
+        };
+        for n in 1..=20 {
+            assert_eq!(keep(n, 500), (16.min(n as usize), true), "as many as there is room for");
+        }
+        assert_eq!(keep(20, 900), (16, true), "one who grows takes his own place");
+        let (left, kept) = keep(21, 30_000);
+        assert!(
+            kept && (1..16).contains(&left),
+            "a large one takes the place of several"
+        );
+        assert!(!keep(23, 200_000).1, "and one too large none");
+        assert!(keep(24, 500).1);
     }
 
     #[test]
-    fn users_are_bounded_in_number_and_in_bytes() {
-        let mut users = Users::new(NonZeroUsize::new(16).unwrap());
-        let mut keep = |n, bytes| {
-            let (name, user) = user(n, bytes);
-            users.keep(name, user);
-            assert_eq!(users.bytes, taken(&users).0);
-            assert!(users.bytes <= 16 * MOST_EACH);
-            taken(&users).1
-        };
-        let ordinary: Vec<usize> = (1..=20).map(|n| keep(n, 500)).collect();
-        assert_eq!(ordinary[15..], [16; 5], "as many as there is room for");
-        assert_eq!(keep(20, 900), 16, "one who grows takes his own place");
-        assert!(
-            (1..16).contains(&keep(21, 60_000)),
-            "a large one takes the place of many"
-        );
-        assert_eq!(keep(22, 60_000), 1);
-        assert_eq!(keep(23, 200_000), 0, "and one too large none");
-        assert_eq!(keep(24, 500), 1);
+    fn one_who_grew_too_large_is_not_found_as_he_was() {
+        let mut users = Users::new(16);
+        let (name, small) = user(1, 500);
+        users.keep(name, small);
+        users.keep(name, user(1, 200_000).1);
+        assert!(users.kept.get(&name).is_none());
     }
 }

@@ -113,7 +113,7 @@ impl Outcome {
         let (tenant, at) = (changeset.tenant, changeset.at);
         let changed = match delta {
             Delta::UpdateUser { id, expect, patch } => {
-                let (before, update) = users::update(conn, tenant, *id, expect, patch, at)?;
+                let (before, update) = users::update(conn, tenant, *id, expect, patch, at, changeset.by.as_ref())?;
                 if changeset.unique_email {
                     users::check_email(conn, tenant, Some(&before), &update.user)?;
                 }

@@ -212,6 +212,7 @@ fn spawn(folder: &Path, name: &str, work: impl FnOnce() + Send + 'static) -> Res
 #[async_trait]
 impl Store for SqliteStore {
     async fn holder(&self, hash: &CredentialHash) -> Result<Option<Holder>, Error> {
+        self.cache.look_around();
         let credential = self.cache.credential(hash, || self.readers.credential(hash))?;
         let Some(credential) = credential else {
             return Ok(None);
@@ -234,6 +235,7 @@ impl Store for SqliteStore {
     }
 
     async fn user(&self, tenant: TenantId, key: &UserKey) -> Result<Option<Arc<User>>, Error> {
+        self.cache.look_around();
         match key {
             UserKey::Id(id) => self.user_by_id(tenant, *id),
             UserKey::Opaque(text) => text.parse().map_or(Ok(None), |id| self.user_by_id(tenant, id)),
@@ -247,6 +249,7 @@ impl Store for SqliteStore {
     }
 
     async fn role(&self, tenant: TenantId, id: RoleId) -> Result<Option<Arc<Role>>, Error> {
+        self.cache.look_around();
         self.role_by_id(tenant, id)
     }
 
@@ -273,6 +276,7 @@ impl Store for SqliteStore {
         tenant: TenantId,
         id: &LinkedAccountId,
     ) -> Result<Option<Arc<LinkedAccount>>, Error> {
+        self.cache.look_around();
         self.cache
             .account(tenant, id, || self.readers.linked_account(tenant, id))
     }

@@ -69,7 +69,7 @@ pub(super) fn prepare(changeset: &mut Changeset) -> Result<Option<Prepared>, Err
     if seen.id != *id {
         return Ok(None);
     }
-    let Ok(update) = changeset::update(Some(seen), expect, patch, changeset.at) else {
+    let Ok(update) = changeset::update(Some(seen), expect, patch, changeset.at, changeset.by.as_ref()) else {
         return Ok(None);
     };
     if update.changes.is_empty() {

@@ -1,6 +1,9 @@
 //! Users within the transaction: made, changed, never changed where nothing differs.
 
+use std::sync::Arc;
+
 use patchbay_core::{
+    author::Author,
     changeset::{self, Update},
     clock::Timestamp,
     error::Error,
@@ -26,9 +29,10 @@ pub(super) fn update(
     expect: &Expect,
     patch: &UserPatch,
     at: Timestamp,
+    by: Option<&Arc<Author>>,
 ) -> Result<(User, Update), Fault> {
     let current = load(conn, tenant, id)?;
-    let update = changeset::update(current.as_ref(), expect, patch, at)?;
+    let update = changeset::update(current.as_ref(), expect, patch, at, by)?;
     let current = current.ok_or(Error::NotFound { what: "user" })?;
     if !update.changes.is_empty() {
         let document = encode(&update.user)?;

@@ -54,7 +54,7 @@ fn of_patch(patch: &UserPatch) -> usize {
     });
     texts.iter().map(|patch| text(patch.value())).sum::<usize>()
         + patch.icon.value().map_or(0, |icon| icon.bytes.len())
-        + patch.description.value().map_or(0, |description| members(description))
+        + patch.description.value().map_or(0, members)
         + members(&patch.passthrough)
         + attributes
             .map(|(name, attribute)| ITEM + name.len() + attribute.map_or(0, value))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use patchbay::{
     dialects,
-    walkthrough::{Sample, SampleUser},
+    walkthrough::{Purpose, Sample, SampleUser},
 };
 use patchbay_core::user::{Status, User};
 use serde_json::{Value, json};
@@ -88,7 +88,7 @@ pub static CASES: [Case; 4] = [
         dialect: "nerm",
         base: "/api",
         settings: |_| BTreeMap::new(),
-        secret: |sample| sample.keys.token.clone(),
+        secret: |sample| sample.keys.of("nerm", Purpose::Full).to_owned(),
         id: |user| user.id.to_string(),
         nobody: uuid,
         change: || json!({ "name": "Hannah", "username": "hannah", "status": { "value": "disabled" }, "passthrough": { "title": null } }),

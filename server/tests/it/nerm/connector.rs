@@ -12,6 +12,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use patchbay::walkthrough::Purpose;
 use patchbay::{
     dialects,
     outbound::http::{Client, OutboundConfig, Target},
@@ -102,7 +103,11 @@ fn titled(title: Patch<String>) -> UserPatch {
 async fn reads_and_changes_a_user_of_another_patchbay() {
     let patchbay = Patchbay::new().await;
     let address = patchbay.serve().await;
-    let connector = connector(&format!("http://{address}/api"), &patchbay.sample.keys.token).unwrap();
+    let connector = connector(
+        &format!("http://{address}/api"),
+        patchbay.sample.keys.of("nerm", Purpose::Full),
+    )
+    .unwrap();
     let id = patchbay.sample.users[0].id.to_string();
     let user = connector.get_user(&id).await.unwrap();
     assert_eq!(

@@ -218,16 +218,22 @@ async fn attributes_of_other_dialects_take_no_room() {
 }
 
 #[tokio::test]
-async fn a_name_twice_is_no_json() {
+async fn a_name_twice_is_refused() {
     let patchbay = Patchbay::new().await;
-    for text in [
-        r#"{"user":{"title":"a"},"user":{"title":"b"}}"#,
-        r#"{"user":{"title":"a","title":"b"}}"#,
+    for (text, error) in [
+        (
+            r#"{"user":{"title":"a"},"user":{"title":"b"}}"#,
+            "the request body is not as expected: duplicate field `user`",
+        ),
+        (
+            r#"{"user":{"title":"a","title":"b"}}"#,
+            "user is not as expected: duplicate field `title`",
+        ),
     ] {
         let answer = call(&patchbay, "PATCH", &path(&patchbay, 0), Body::from(text)).await;
         assert_eq!(
             (answer.status.as_u16(), answer.json()),
-            (400, json!({ "error": NOT_JSON })),
+            (400, json!({ "error": error })),
             "{text}"
         );
     }

@@ -17,7 +17,8 @@ async fn the_answer_is_the_whole_account_user() {
     let expected = json!({
         "id": "USR-0000-0001",
         "audit": {
-            "created": {"at": began}, "updated": {"at": "2025-06-15T12:00:01.500Z"},
+            "created": {"at": began, "by": {"id": "USR-0000-0005", "name": "Mon Mothma"}},
+            "updated": {"at": "2025-06-15T12:00:01.500Z", "by": {"id": "TKN-0000-0009", "name": "Operations"}},
             "invited": {"at": began}, "joined": {"at": began},
         },
         "name": "Ben Solo",

@@ -11,7 +11,7 @@ use futures_util::{StreamExt, stream};
 use patchbay_core::icon::Icon;
 use serde_json::json;
 
-use super::{FORM, HAN, ICON, JPEG, MON, PNG, USER, assert_problem, call, get, get_as, put, put_form};
+use super::{FORM, HAN, HAN_IN_REBELS, ICON, JPEG, MON, PNG, USER, assert_problem, call, get, get_as, put, put_form};
 use crate::harness::Patchbay;
 
 const HANS_ICON: &str = "/public/v1/accounts/users/USR-0000-0001/icon";
@@ -59,6 +59,28 @@ async fn a_picture_is_served_back_with_type_tag_and_caching() {
 }
 
 #[tokio::test]
+async fn null_takes_the_picture_away() {
+    let patchbay = Patchbay::new().await;
+    let key = patchbay.sample.keys.operations.clone();
+    for path in [HAN, HAN_IN_REBELS] {
+        put_form(&patchbay, HAN, &[(ICON, "image/png", PNG)]).await;
+        let answer = put(&patchbay, path, &json!({"icon": null})).await;
+        assert_eq!((answer.status.as_u16(), answer.json().get("icon")), (200, None));
+        assert_problem(&get_as(&patchbay, &key, HANS_ICON).await, 404, None);
+    }
+    let parts = [
+        (ICON, "image/png", PNG),
+        (USER, "application/json", br#"{"icon":null}"#),
+    ];
+    put_form(&patchbay, HAN, &parts).await;
+    assert_eq!(
+        get_as(&patchbay, &key, HANS_ICON).await.bytes,
+        PNG,
+        "the part says more"
+    );
+}
+
+#[tokio::test]
 async fn an_update_without_the_part_leaves_the_picture_and_the_same_again_is_no_change() {
     let patchbay = Patchbay::new().await;
     let key = patchbay.sample.keys.operations.clone();
@@ -66,10 +88,15 @@ async fn an_update_without_the_part_leaves_the_picture_and_the_same_again_is_no_
     put_form(
         &patchbay,
         HAN,
-        &[(USER, "application/json", br#"{"firstName":"Ben","icon":null}"#)],
+        &[(USER, "application/json", br#"{"firstName":"Ben","icon":"/v1/x"}"#)],
     )
     .await;
-    put(&patchbay, HAN, &json!({"lastName": "x", "icon": null})).await;
+    put(
+        &patchbay,
+        HAN,
+        &json!({"lastName": "x", "icon": "/v1/accounts/users/USR-0000-0001/icon"}),
+    )
+    .await;
     assert_eq!(get_as(&patchbay, &key, HANS_ICON).await.bytes, PNG);
     assert_eq!(
         put_form(&patchbay, HAN, &[(ICON, "image/png", PNG)])

@@ -43,6 +43,15 @@ async fn no_or_wrong_credentials_come_before_everything_else() {
 }
 
 #[tokio::test]
+async fn two_keys_are_none() {
+    let patchbay = Patchbay::new().await;
+    let key = patchbay.sample.keys.operations.clone();
+    let second = ("authorization", "Bearer other");
+    let answer = call(&patchbay, &key, ("GET", HAN), &[second], Body::empty()).await;
+    assert_problem(&answer, 401, None);
+}
+
+#[tokio::test]
 async fn unknown_paths_and_methods_are_problems_too() {
     let patchbay = Patchbay::new().await;
     let key = patchbay.sample.keys.operations.clone();

@@ -25,12 +25,13 @@ use crate::harness::{Patchbay, request};
 async fn the_whole_user_by_id() {
     let patchbay = Patchbay::new().await;
     let began = "2025-06-15T12:00:00.000Z";
+    let founded = json!({"at": began, "by": {"id": "USR-0000-0005", "name": "Mon Mothma"}});
     let account = json!({
         "id": "ACC-0000-0001", "name": "Rebel Alliance", "revision": 1, "type": "Client", "status": "Active",
     });
     let expected = json!({
         "id": "USR-0000-0001",
-        "audit": {"created": {"at": began}, "updated": {"at": began}, "invitationAcceptedAt": began},
+        "audit": {"created": founded, "updated": founded, "invitationAcceptedAt": began},
         "name": "Han Solo",
         "revision": 1,
         "email": "han.solo@example.com",
@@ -148,6 +149,157 @@ async fn the_seeds_flat_names_are_understood() {
     assert_eq!(answer["status"], "Active", "read-only");
 }
 
+/// As printed in the seed, it wraps the document and names the picture: sent as plain JSON it says the same.
+#[tokio::test]
+async fn the_seeds_example_as_printed_is_understood() {
+    let patchbay = Patchbay::new().await;
+    let example = include_str!("../../../src/dialects/softwareone/fixtures/user_update_flat.json");
+    let example: Value = serde_json::from_str(example).unwrap();
+    let answer = put(&patchbay, HAN, &json!({"user": example, "icon": "binary"})).await;
+    assert_eq!((answer.status.as_u16(), answer.header("etag")), (200, "\"2\""));
+    assert_eq!(answer.json()["name"], "text text");
+    let plain = put(
+        &patchbay,
+        HAN,
+        &json!({"User": {"firstName": "Han"}, "lastName": "Solo"}),
+    )
+    .await;
+    assert_eq!(plain.json()["name"], "Han Solo");
+    assert_problem(&put(&patchbay, HAN, &json!({"user": "x"})).await, 400, Some("user"));
+}
+
+#[tokio::test]
+async fn the_seeds_flat_names_may_be_parts_of_the_form() {
+    let patchbay = Patchbay::new().await;
+    let example = include_str!("../../../src/dialects/softwareone/fixtures/user_update_flat.json");
+    let example: serde_json::Map<String, Value> = serde_json::from_str(example).unwrap();
+    let names: Vec<String> = example.keys().map(|name| format!("name=\"{name}\"")).collect();
+    assert!(names.len() > 100);
+    let mut parts: Vec<(&str, &str, &[u8])> = names
+        .iter()
+        .map(|name| (name.as_str(), "text/plain", &b"text"[..]))
+        .collect();
+    parts.push((ICON, "image/png", PNG));
+    let answer = put_form(&patchbay, HAN, &parts).await;
+    assert_eq!((answer.status.as_u16(), answer.header("etag")), (200, "\"2\""));
+    let answer = answer.json();
+    assert_eq!(
+        (&answer["name"], &answer["email"]),
+        (&json!("text text"), &json!("text"))
+    );
+    assert_eq!(answer["phone"], json!({"prefix": "text", "number": "text"}));
+
+    let both = [
+        (USER, "application/json", &br#"{"lastName":"Solo"}"#[..]),
+        ("name=\"USER.data.FirstName\"", "text/plain", b"Zo\xc3\xab"),
+    ];
+    assert_eq!(put_form(&patchbay, HAN, &both).await.json()["name"], "Zo\u{eb} Solo");
+    for (second, member) in [
+        (
+            ("name=\"user\"", "application/json", &br#"{"firstName":"x"}"#[..]),
+            "firstName",
+        ),
+        (
+            ("name=\"user.data.firstname\"", "text/plain", b"x"),
+            "user.data.firstname",
+        ),
+    ] {
+        let parts = [("name=\"User.Data.FirstName\"", "text/plain", &b"x"[..]), second];
+        assert_problem(&put_form(&patchbay, HAN, &parts).await, 400, Some(member));
+    }
+    let empty = [("name=\"User.Data.LastName\"", "text/plain", &b""[..])];
+    assert_problem(&put_form(&patchbay, HAN, &empty).await, 400, Some("lastName"));
+}
+
+#[tokio::test]
+async fn names_of_parts_go_letter_case_aside() {
+    let patchbay = Patchbay::new().await;
+    let parts = [
+        ("name=\"User\"", "application/json", &br#"{"firstName":"Ben"}"#[..]),
+        ("name=\"ICON\"; filename=\"x.png\"", "image/png", PNG),
+    ];
+    let answer = put_form(&patchbay, HAN, &parts).await.json();
+    assert_eq!(answer["firstName"], "Ben");
+    assert_eq!(answer["icon"], "/v1/accounts/users/USR-0000-0001/icon");
+    let big = vec![b' '; patchbay.app.config.max_body_bytes + 1];
+    let big = put_form(&patchbay, HAN, &[("name=\"USER\"", "application/json", &big)]).await;
+    assert_problem(&big, 413, Some("user"));
+}
+
+#[tokio::test]
+async fn a_browsers_file_that_was_not_chosen_is_no_picture() {
+    let patchbay = Patchbay::new().await;
+    let parts = [
+        ("name=\"icon\"; filename=\"\"", "application/octet-stream", &b""[..]),
+        (USER, "application/json", br#"{"firstName":"Ben"}"#),
+    ];
+    let answer = put_form(&patchbay, HAN, &parts).await;
+    assert_eq!(answer.status, 200, "{}", answer.json());
+    assert_eq!(answer.json()["firstName"], "Ben");
+    assert_eq!(answer.json().get("icon"), None);
+}
+
+#[tokio::test]
+async fn a_part_that_is_no_json_in_utf_8_is_refused() {
+    let patchbay = Patchbay::new().await;
+    for media in [
+        "application/xml",
+        "application/json; charset=utf-16",
+        "text/plain; charset=latin1",
+    ] {
+        let answer = put_form(&patchbay, HAN, &[(USER, media, br#"{"firstName":"x"}"#)]).await;
+        assert_problem(&answer, 415, None);
+    }
+    assert_eq!(get(&patchbay, HAN).await["firstName"], "Han");
+}
+
+#[tokio::test]
+async fn every_wrong_member_is_named_at_once() {
+    let patchbay = Patchbay::new().await;
+    let names = |answer: &crate::harness::Answer| -> Vec<String> {
+        assert_eq!(answer.status, 400, "{}", answer.json());
+        answer.json()["errors"].as_object().unwrap().keys().cloned().collect()
+    };
+    let change = json!({
+        "firstName": "", "lastName": "", "phone": {"prefix": "12345678901", "number": 5}, "email": {},
+        "settings": {"cultureCode": null, "languageCode": "", "timeZone": []},
+    });
+    let all = [
+        "email",
+        "firstName",
+        "lastName",
+        "phone.number",
+        "phone.prefix",
+        "settings.cultureCode",
+        "settings.languageCode",
+        "settings.timeZone",
+    ];
+    for path in [HAN, HAN_IN_REBELS] {
+        assert_eq!(names(&put(&patchbay, path, &change).await), all);
+    }
+    // Bounds of the directory alone are the directory's to refuse, and go into the audit log.
+    let entries = patchbay.audit_len().await;
+    let change = json!({"phone": {"prefix": "12345678901", "number": "1234567890123456"}, "email": "a b"});
+    let answer = put(&patchbay, HAN, &change).await;
+    assert_eq!(names(&answer), ["email", "phone.number", "phone.prefix"]);
+    assert_eq!(
+        answer.json()["errors"]["email"],
+        json!(["email must be a mail address."])
+    );
+    let change = json!({
+        "phone": {"prefix": "12345678901"}, "invitation": {"notes": "\u{1}"}, "groups": [{"id": "x"}, {"id": "y"}],
+    });
+    let answer = put(&patchbay, HAN_IN_REBELS, &change).await;
+    assert_eq!(names(&answer), ["groups[0].id", "groups[1].id", "phone.prefix"]);
+    let change = json!({"phone": {"prefix": "12345678901"}, "invitation": {"notes": "\u{1}"}});
+    let answer = put(&patchbay, HAN_IN_REBELS, &change).await;
+    assert_eq!(names(&answer), ["invitation.notes", "phone.prefix"]);
+    assert_eq!(patchbay.audit_len().await, entries + 2);
+    let many: Vec<Value> = (0..150).map(|_| json!({"id": "x"})).collect();
+    let answer = put(&patchbay, HAN_IN_REBELS, &json!({"groups": many})).await;
+    assert_eq!(names(&answer).len(), 100);
+}
+
 #[tokio::test]
 async fn the_user_himself_may_and_others_may_not() {
     let patchbay = Patchbay::new().await;
@@ -177,7 +329,7 @@ async fn the_user_himself_may_and_others_may_not() {
 async fn forms_that_cannot_be_read_are_refused() {
     let patchbay = Patchbay::new().await;
     let key = patchbay.sample.keys.operations.clone();
-    let many: Vec<(&str, &str, &[u8])> = vec![("name=\"x\"", "text/plain", b"x"); 17];
+    let many: Vec<(&str, &str, &[u8])> = vec![("name=\"x\"", "text/plain", b"x"); 257];
     for (parts, member) in [
         (
             vec![
@@ -187,6 +339,13 @@ async fn forms_that_cannot_be_read_are_refused() {
             Some("user"),
         ),
         (vec![(ICON, "image/png", PNG), (ICON, "image/png", PNG)], Some("icon")),
+        (
+            vec![
+                (USER, "application/json", &b"{}"[..]),
+                ("name=\"User\"", "application/json", b"{}"),
+            ],
+            Some("user"),
+        ),
         (vec![(USER, "application/json", &b"{"[..])], None),
         (vec![(USER, "application/json", &b""[..])], None),
         (vec![(USER, "application/json", &b"[]"[..])], None),

@@ -105,9 +105,10 @@ async fn is_bot_user_is_a_boolean_or_its_text() {
     assert_eq!(refused(&huge, 422), words);
 }
 
-/// SoftwareOne takes any text as an address; this dialect shows it and takes it back, but sets no other such.
+/// SoftwareOne takes any text as an address; this dialect shows it and takes it back, but sets no other such. Nor does
+/// SoftwareOne judge the blank name that is there.
 #[tokio::test]
-async fn an_address_of_another_dialect_can_be_sent_back() {
+async fn what_another_dialect_set_can_be_sent_back() {
     let patchbay = Patchbay::new().await;
     let serial = patchbay.sample.users[0].serial;
     let path = format!(
@@ -115,11 +116,13 @@ async fn an_address_of_another_dialect_can_be_sent_back() {
         serial.0 / 10_000,
         serial.0 % 10_000
     );
-    let sent = crate::harness::request("PUT", &path)
-        .header("authorization", format!("Bearer {}", patchbay.sample.keys.operations))
-        .header("content-type", "application/json");
-    let answer = patchbay.send(sent.body(r#"{"email":"text"}"#.into()).unwrap()).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
+    let put = async |body: &'static str| {
+        let sent = crate::harness::request("PUT", &path)
+            .header("authorization", format!("Bearer {}", patchbay.sample.keys.operations))
+            .header("content-type", "application/json");
+        patchbay.send(sent.body(body.into()).unwrap()).await.status.as_u16()
+    };
+    assert_eq!(put(r#"{"email":"text"}"#).await, 200);
     let read = user(&patchbay, 0).await;
     let back = update(&patchbay, 0, read).await;
     assert_eq!(
@@ -130,6 +133,9 @@ async fn an_address_of_another_dialect_can_be_sent_back() {
     assert_eq!(user(&patchbay, 0).await["primary_email_address"], "text");
     let other = update(&patchbay, 0, json!({ "primary_email_address": "texts" })).await;
     assert_eq!(refused(&other, 422), "primary_email_address must be a mail address");
+    assert_eq!(update(&patchbay, 0, json!({ "first_name": "" })).await.status, 200);
+    assert_eq!(put(r#"{"firstName":""}"#).await, 200, "as it was read there");
+    assert_eq!(put(r#"{"firstName":"","lastName":null}"#).await, 400);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use patchbay_core::{
     audit::{ChainHash, digest, verify},
+    author::Author,
     changeset::{Changeset, Delta},
     error::Error,
     icon::Icon,
@@ -31,6 +32,7 @@ for_each_store! {
     tampering_breaks_the_chain,
     what_the_caller_saw_is_not_trusted,
     icons_are_kept_apart,
+    the_author_of_a_change_is_kept_with_the_user,
     deltas_see_those_before_them,
 }
 
@@ -304,6 +306,25 @@ async fn what_the_caller_saw_is_not_trusted(store: Arc<dyn Store>) {
     );
     assert_eq!(get(&*store, 1).await.title.as_deref(), Some("y"));
     assert_eq!(sound_log(&*store, T).await.len(), 5);
+}
+
+async fn the_author_of_a_change_is_kept_with_the_user(store: Arc<dyn Store>) {
+    with_users(&*store, 1).await;
+    let by = Arc::new(Author::Token(Serial(3), "Operations".to_owned()));
+    for (n, seen) in [(1, None), (2, Some(get(&*store, 1).await))] {
+        let mut changeset = patch(1, Expect::Any, title(&format!("{n}")));
+        changeset.by = Some(by.clone());
+        changeset.seen = seen;
+        store.commit(changeset).await.unwrap();
+        assert_eq!(get(&*store, 1).await.updated_by, Some(by.clone()));
+    }
+    let other = Arc::new(Author::User(Serial(1), "Han".to_owned()));
+    let mut nothing = patch(1, Expect::Any, title("2"));
+    nothing.by = Some(other);
+    store.commit(nothing).await.unwrap();
+    assert_eq!(get(&*store, 1).await.updated_by, Some(by), "nothing changed");
+    store.commit(patch(1, Expect::Any, title("3"))).await.unwrap();
+    assert_eq!(get(&*store, 1).await.updated_by, None, "the console is nobody");
 }
 
 async fn icons_are_kept_apart(store: Arc<dyn Store>) {

@@ -1,5 +1,6 @@
 //! Every refusal: of the key, the route, the body, the members, the role.
 
+use patchbay::walkthrough::Purpose;
 use patchbay_core::{
     changeset::Delta,
     clock::Timestamp,
@@ -114,7 +115,7 @@ async fn a_key_of_any_dialect_opens_this_one() {
     let patchbay = Patchbay::new().await;
     for key in [
         &patchbay.sample.keys.full,
-        &patchbay.sample.keys.token,
+        patchbay.sample.keys.of("nerm", Purpose::Full),
         &patchbay.sample.keys.operations,
     ] {
         let answer = call(&patchbay, "PATCH", &path(&patchbay), &[("authorization", key)], "{}").await;

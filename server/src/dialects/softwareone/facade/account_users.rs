@@ -144,16 +144,16 @@ async fn update(
     conditions: Conditions,
     document: &Document,
 ) -> Result<Updated, Failure> {
-    let (patch, change) = map::decode_account_user(document.json()?)?;
+    let change = map::decode_account_user(document.json()?)?;
     let update = UpdateUser {
         idempotency: conditions.idempotency(context, &[b"user", document.bytes()]),
-        patch,
+        patch: Box::new(change.patch),
         expect: conditions.expect,
         ..super::update()
     };
     let updated = app
         .gateway
-        .update_member(context, Key::Serial(account), key, change, update)
+        .update_member(context, Key::Serial(account), key, change.membership, update)
         .await?;
     Ok(updated)
 }

@@ -1,9 +1,13 @@
 //! The body that changes a user: a form with the parts `user` (JSON) and `icon` (picture), or just the JSON.
 //!
 //! The form is read as it streams in. A part is refused as soon as it passes its bound; parts of other names are skipped,
-//! within the bounds on the number of parts and on the whole.
+//! within the bounds on the number of parts and on the whole. The flat names of seed 003's example are understood as parts
+//! of their own too.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
 
 use axum::{
     body::Body,
@@ -16,15 +20,18 @@ use multer::{Constraints, Field, Multipart, SizeLimit};
 use patchbay_core::icon::Icon;
 use serde_json::{Map, Value};
 
-use super::media::{Document, Media, media};
+use super::{
+    super::fold,
+    media::{Document, Media, is_text_part, media, unsupported},
+};
 use crate::{
     app::App,
     extract,
     failure::{Failure, Kind},
 };
 
-/// The most parts that a form may have.
-const MAX_PARTS: usize = 16;
+/// The most parts that a form may have; seed 003's example has 101 flat names.
+const MAX_PARTS: usize = 256;
 /// What boundaries, part headers and unknown parts may take of a form.
 const FRAMING_BYTES: usize = 64 * 1024;
 /// How much of a body is handed on at once.
@@ -34,6 +41,8 @@ const GATHERED_BYTES: usize = 128 * 1024;
 #[derive(Default)]
 pub(in super::super) struct UserParts {
     user: Option<Bytes>,
+    /// Members by their flat names, lower case.
+    flat: BTreeMap<String, String>,
     /// The picture, if there is one.
     pub(in super::super) icon: Option<Icon>,
 }
@@ -48,7 +57,7 @@ impl FromRequest<App> for UserParts {
                 let document = Document::read(request, app).await?;
                 Ok(Self {
                     user: Some(Bytes::copy_from_slice(document.bytes())),
-                    icon: None,
+                    ..Self::default()
                 })
             }
         }
@@ -56,21 +65,33 @@ impl FromRequest<App> for UserParts {
 }
 
 impl UserParts {
-    /// The JSON document; an absent part says nothing.
+    /// The JSON document with the flat members; an absent part says nothing.
     ///
     /// Fails with [`Kind::BadEncoding`] or [`Kind::NotJson`].
     pub(in super::super) fn json(&self) -> Result<Value, Failure> {
-        match &self.user {
-            Some(bytes) => extract::json(bytes),
-            None => Ok(Value::Object(Map::new())),
+        let mut document = match &self.user {
+            Some(bytes) => extract::json(bytes)?,
+            None => Value::Object(Map::new()),
+        };
+        if let Value::Object(members) = &mut document {
+            for (name, text) in &self.flat {
+                if members.insert(name.clone(), text.as_str().into()).is_some() {
+                    return Err(twice(name));
+                }
+            }
         }
+        Ok(document)
     }
 
     /// What the caller said, free of the form's boundary and order, for recognising a repeat.
     pub(super) fn said(&self) -> Vec<&[u8]> {
         let user = self.user.iter().flat_map(|bytes| [&b"user"[..], bytes]);
         let icon = self.icon.iter().flat_map(|icon| [&b"icon"[..], &icon.bytes]);
-        user.chain(icon).collect()
+        let flat = self
+            .flat
+            .iter()
+            .flat_map(|(name, text)| [name.as_bytes(), text.as_bytes()]);
+        user.chain(flat).chain(icon).collect()
     }
 
     async fn form(request: Request, content_type: &str, app: &App) -> Result<Self, Failure> {
@@ -84,25 +105,20 @@ impl UserParts {
             return Err(extract::too_large(limit));
         }
         let body = gathered(request.into_body());
-        let constraints = constraints(json_limit, limit);
-        read(Multipart::with_constraints(body, boundary, constraints)).await
+        read(Multipart::with_constraints(body, boundary, whole(limit)), json_limit).await
     }
 }
 
-fn constraints(json_limit: usize, limit: usize) -> Constraints {
-    let sizes = SizeLimit::new()
-        .whole_stream(limit as u64)
-        .for_field("user", json_limit as u64)
-        .for_field("icon", Icon::MAX_BYTES as u64);
-    Constraints::new().size_limit(sizes)
+fn whole(limit: usize) -> Constraints {
+    Constraints::new().size_limit(SizeLimit::new().whole_stream(limit as u64))
 }
 
 /// Reads a form that is there as a whole, bounded by its own size.
 pub(in super::super) async fn whole_form(content_type: &str, body: Bytes) -> Result<UserParts, Failure> {
     let boundary = multer::parse_boundary(content_type).map_err(|error| broken(&error))?;
-    let constraints = constraints(body.len(), body.len());
+    let limit = body.len();
     let body = gathered(Body::from(body));
-    read(Multipart::with_constraints(body, boundary, constraints)).await
+    read(Multipart::with_constraints(body, boundary, whole(limit)), limit).await
 }
 
 /// A body in pieces of some size. The form's reader searches what it holds for the next boundary or end of headers each
@@ -123,18 +139,28 @@ fn gathered(body: Body) -> impl Stream<Item = Result<Bytes, axum::Error>> + Send
     })
 }
 
-async fn read(mut form: Multipart<'_>) -> Result<UserParts, Failure> {
+/// Reads the parts; all texts together may have `json_limit` bytes.
+async fn read(mut form: Multipart<'_>, json_limit: usize) -> Result<UserParts, Failure> {
     let mut parts = UserParts::default();
+    let mut texts = json_limit;
     while let Some(field) = form.next_field().await.map_err(|error| broken(&error))? {
         if field.index() >= MAX_PARTS {
             let reason = format!("the form has more than {MAX_PARTS} parts");
             return Err(Failure::new(Kind::NotJson, reason));
         }
-        match field.name() {
-            Some("user") if parts.user.is_none() => parts.user = Some(collect(field).await?.into()),
-            Some("icon") if parts.icon.is_none() => parts.icon = Some(picture(collect(field).await?)?),
-            Some(name @ ("user" | "icon")) => {
-                return Err(Failure::about(Kind::Schema, name, "must be only one part of the form"));
+        let name = field.name().unwrap_or_default().to_ascii_lowercase();
+        match name.as_str() {
+            "user" if parts.user.is_none() => parts.user = Some(text(field, &name, &mut texts).await?.into()),
+            "icon" if parts.icon.is_none() => parts.icon = picture(field).await?,
+            "user" | "icon" => return Err(twice(&name)),
+            _ if fold::is_writable(&name) => {
+                let bytes = text(field, &name, &mut texts).await?;
+                let text = String::from_utf8(bytes)
+                    .map_err(|_| Failure::about(Kind::BadEncoding, &name, "contains invalid characters"))?;
+                match parts.flat.entry(name) {
+                    Entry::Vacant(place) => drop(place.insert(text)),
+                    Entry::Occupied(place) => return Err(twice(place.key())),
+                }
             }
             _ => {}
         }
@@ -142,27 +168,53 @@ async fn read(mut form: Multipart<'_>) -> Result<UserParts, Failure> {
     Ok(parts)
 }
 
-async fn collect(mut field: Field<'_>) -> Result<Vec<u8>, Failure> {
+fn twice(name: &str) -> Failure {
+    Failure::about(Kind::Schema, name, "must be only one part of the form")
+}
+
+/// A part of text, taken off what texts may still take.
+async fn text(field: Field<'_>, name: &str, room: &mut usize) -> Result<Vec<u8>, Failure> {
+    if !is_text_part(field.headers()) {
+        return Err(unsupported(&format!(
+            "the part {name} must be application/json or text/plain in UTF-8"
+        )));
+    }
+    let bytes = collect(field, name, *room).await?;
+    *room -= bytes.len();
+    Ok(bytes)
+}
+
+async fn collect(mut field: Field<'_>, name: &str, limit: usize) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     while let Some(chunk) = field.chunk().await.map_err(|error| broken(&error))? {
+        if bytes.len() + chunk.len() > limit {
+            return Err(Failure::about(
+                Kind::TooLarge,
+                name,
+                format!("must have at most {limit} bytes"),
+            ));
+        }
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
 }
 
-/// A picture, recognised by its content, whatever its name and announced type.
-fn picture(bytes: Vec<u8>) -> Result<Icon, Failure> {
-    Icon::new(Arc::from(bytes)).ok_or_else(|| Failure::about(Kind::Invalid, "icon", "must be a PNG or JPEG picture"))
+/// A picture, recognised by its content, whatever its name and announced type. A browser sends a file that was not chosen
+/// as an empty one without a name: that is none.
+async fn picture(field: Field<'_>) -> Result<Option<Icon>, Failure> {
+    let nameless = field.file_name().is_none_or(str::is_empty);
+    let bytes = collect(field, "icon", Icon::MAX_BYTES).await?;
+    if nameless && bytes.is_empty() {
+        return Ok(None);
+    }
+    let icon = Icon::new(Arc::from(bytes));
+    icon.map(Some)
+        .ok_or_else(|| Failure::about(Kind::Invalid, "icon", "must be a PNG or JPEG picture"))
 }
 
 /// The refusal of a form that cannot be read, or is larger than its bounds.
 fn broken(error: &multer::Error) -> Failure {
     match error {
-        multer::Error::FieldSizeExceeded { limit, field_name } => Failure::about(
-            Kind::TooLarge,
-            field_name.clone().unwrap_or_default(),
-            format!("must have at most {limit} bytes"),
-        ),
         multer::Error::StreamSizeExceeded { limit } => {
             extract::too_large(usize::try_from(*limit).unwrap_or(usize::MAX))
         }

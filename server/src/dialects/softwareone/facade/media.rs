@@ -5,7 +5,7 @@ use axum::{
     extract::{FromRequest, Request},
 };
 use bytes::Bytes;
-use http::header;
+use http::{HeaderMap, header};
 use serde_json::Value;
 
 use crate::{
@@ -54,6 +54,19 @@ fn parse(text: &str) -> Option<Media> {
     }
     let known = suffixed || essence == "application/json" || essence == "text/json";
     (known && parts.all(utf8)).then_some(Media::Json)
+}
+
+/// True for a part of a form that is read as text: without a type, or of one that JSON or plain text has, in UTF-8. Plain
+/// text is what a part without a type is (RFC 7578, 4.4), and what some clients say of everything but files.
+pub(super) fn is_text_part(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    types.all(|media| media.to_str().is_ok_and(is_text))
+}
+
+fn is_text(text: &str) -> bool {
+    let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
+    let plain = essence.trim().eq_ignore_ascii_case("text/plain") && parameters.split(';').all(utf8);
+    plain || parse(text) == Some(Media::Json)
 }
 
 /// True for every parameter but a charset other than UTF-8.
@@ -112,6 +125,26 @@ mod tests {
             "application/json; charset=\"utf-8\"; v=1",
         ] {
             assert_eq!(parse(text), Some(Media::Json), "{text}");
+        }
+    }
+
+    #[test]
+    fn parts_may_be_plain_text_too() {
+        for text in [
+            "text/plain",
+            "Text/Plain; charset=utf-8",
+            "application/json",
+            "application/x+json",
+        ] {
+            assert!(is_text(text), "{text}");
+        }
+        for text in [
+            "",
+            "text/plain; charset=utf-16",
+            "application/xml",
+            "multipart/form-data; boundary=b",
+        ] {
+            assert!(!is_text(text), "{text}");
         }
     }
 

@@ -11,7 +11,7 @@ use patchbay_core::{
     icon::Icon,
     patch::Patch,
     provider::{GetUser, UpdateUser},
-    store::UserKey,
+    store::{Key, UserKey},
 };
 
 use super::{
@@ -80,7 +80,7 @@ pub(super) async fn get_user(
 ///
 /// For whoever may update users, and for the user himself; another user's mail address is refused. Either part of the form may be absent, and plain JSON does as
 /// well. The JSON is a delta: absent members stay, null clears, nested objects are deltas too. Without a picture the old
-/// one stays.
+/// one stays. `currentAccount` switches the account that he works in.
 #[utoipa::path(
     put,
     path = "/public/v1/accounts/users/{id}",
@@ -121,18 +121,24 @@ pub(super) async fn update_user(
     parts: UserParts,
 ) -> Result<Response, Failure> {
     let key = user_key(&path(raw)?)?;
-    let mut patch = map::decode_user(parts.json()?)?;
+    let mut change = map::decode_user(parts.json()?)?;
     let idempotency = conditions.idempotency(&context, &parts.said());
     if let Some(icon) = parts.icon {
-        patch.icon = Patch::Value(icon);
+        change.patch.icon = Patch::Value(icon);
     }
     let update = UpdateUser {
-        patch,
+        patch: Box::new(change.patch),
         expect: conditions.expect,
         idempotency,
         ..update()
     };
-    let updated = app.gateway.update_user(&context, None, &key, update).await?;
+    let updated = match change.current_account {
+        None => app.gateway.update_user(&context, None, &key, update).await?,
+        Some(account) => {
+            let account = Key::Serial(account);
+            app.gateway.move_user(&context, account, &key, update).await?
+        }
+    };
     let view = updated
         .view
         .ok_or_else(|| Error::internal("the directory updated a user without telling"))?;

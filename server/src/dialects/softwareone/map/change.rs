@@ -3,7 +3,7 @@
 use patchbay_core::{
     error::Error,
     icon::Icon,
-    id::GroupId,
+    id::{GroupId, Serial},
     membership::MembershipChange,
     patch::Patch,
     settings::{NumberFormatPatch, PhonePatch, SettingsPatch},
@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{
-    super::{fold, wire},
+    super::{fold, wire, wrong::Wrong},
     ATTRIBUTES, serial,
 };
 use crate::{
@@ -22,66 +22,130 @@ use crate::{
     failure::{Failure, Kind},
 };
 
-/// Decodes the change of a user.
-///
-/// Fails with [`Kind::Schema`] or [`Kind::Invalid`] naming the member.
-pub(in super::super) fn decode_user(document: Value) -> Result<UserPatch, Failure> {
-    Ok(profile(typed(fold::fold_user(document)?)?))
+/// The change of a user.
+#[derive(Debug)]
+pub(in super::super) struct UserChange {
+    /// What changes of him.
+    pub(in super::super) patch: UserPatch,
+    /// The number of the account to work in from now on, if it names one.
+    pub(in super::super) current_account: Option<Serial>,
 }
 
-/// Decodes the change of an account user: of the user, and of his place in the account.
+/// The change of an account user.
+#[derive(Debug)]
+pub(in super::super) struct AccountUserChange {
+    /// What changes of the user.
+    pub(in super::super) patch: UserPatch,
+    /// What changes of his place in the account.
+    pub(in super::super) membership: MembershipChange,
+}
+
+/// Decodes the change of a user.
+///
+/// Fails with [`Kind::Schema`] if it is no object, else with [`Kind::Invalid`] naming every member that is wrong.
+pub(in super::super) fn decode_user(document: Value) -> Result<UserChange, Failure> {
+    let mut wrong = Wrong::default();
+    let document = fold::fold_user(document, &mut wrong);
+    let mut delta: wire::UserDelta = typed(document, &mut wrong)?;
+    let current_account = account_key(std::mem::take(&mut delta.current_account), &mut wrong);
+    let patch = profile(delta);
+    wrong.none(&patch)?;
+    Ok(UserChange { patch, current_account })
+}
+
+fn account_key(account: Patch<wire::AccountKey>, wrong: &mut Wrong) -> Option<Serial> {
+    let id = match account {
+        Patch::Absent => return None,
+        Patch::Null => {
+            wrong.add("currentAccount", "must not be null");
+            return None;
+        }
+        Patch::Value(account) => account.id,
+    };
+    let number = serial("ACC", &id);
+    if number.is_none() {
+        wrong.add("currentAccount.id", "must be an account's id such as ACC-0000-0001");
+    }
+    number
+}
+
+/// Decodes the change of an account user.
 ///
 /// Fails as [`decode_user`] does.
-pub(in super::super) fn decode_account_user(document: Value) -> Result<(UserPatch, MembershipChange), Failure> {
-    let delta: wire::AccountUserDelta = typed(fold::fold(document, &fold::ACCOUNT_USER)?)?;
+pub(in super::super) fn decode_account_user(document: Value) -> Result<AccountUserChange, Failure> {
+    let mut wrong = Wrong::default();
+    let document = fold::fold(document, &fold::ACCOUNT_USER, &mut wrong);
+    let delta: wire::AccountUserDelta = typed(document, &mut wrong)?;
     let wire::AccountUserDelta {
         email,
         first_name,
         last_name,
         phone,
         settings,
+        icon,
         groups,
         invitation,
     } = delta;
-    let patch = profile(wire::UserDelta {
+    let user = wire::UserDelta {
         email,
         first_name,
         last_name,
         phone,
         settings,
-    });
+        icon,
+        current_account: Patch::Absent,
+    };
+    let patch = profile(user);
     let invitation_notes = match invitation {
         Patch::Absent => Patch::Absent,
         Patch::Null => Patch::Null,
         Patch::Value(invitation) => invitation.notes,
     };
-    let change = MembershipChange {
-        groups: groups.try_map(|groups| group_keys(&groups))?,
+    let membership = MembershipChange {
+        groups: groups.map(|groups| group_keys(&groups, &mut wrong)),
         invitation_notes,
     };
-    Ok((patch, change))
+    wrong.none(&patch)?;
+    Ok(AccountUserChange { patch, membership })
 }
 
-fn group_keys(groups: &[wire::GroupKey]) -> Result<Vec<Key<GroupId>>, Failure> {
-    let key = |(at, group): (usize, &wire::GroupKey)| {
-        let number = serial("UGR", &group.id).ok_or_else(|| {
-            Failure::about(
-                Kind::Invalid,
-                format!("groups[{at}].id"),
-                "must be a group's id such as UGR-0000-0001",
-            )
-        })?;
-        Ok(Key::Serial(number))
-    };
-    groups.iter().enumerate().map(key).collect()
+fn group_keys(groups: &[wire::GroupKey], wrong: &mut Wrong) -> Vec<Key<GroupId>> {
+    let mut keys = Vec::with_capacity(groups.len());
+    for (at, group) in groups.iter().enumerate() {
+        match serial("UGR", &group.id) {
+            Some(number) => keys.push(Key::Serial(number)),
+            None => wrong.add(format!("groups[{at}].id"), "must be a group's id such as UGR-0000-0001"),
+        }
+    }
+    keys
 }
 
-fn typed<T: DeserializeOwned>(document: Value) -> Result<T, Failure> {
+/// The document with its types. Members of another type are noted and left out.
+fn typed<T: DeserializeOwned + Default>(mut document: Value, wrong: &mut Wrong) -> Result<T, Failure> {
     if !document.is_object() {
         return Err(Failure::new(Kind::Schema, "the request body must be a JSON object"));
     }
-    serde_path_to_error::deserialize(document)
-        .map_err(|error| extract::schema(&error.path().to_string(), error.inner()))
+    loop {
+        let error = match serde_path_to_error::deserialize(&document) {
+            Ok(typed) => return Ok(typed),
+            Err(error) => error,
+        };
+        let path = error.path().to_string();
+        wrong.note(extract::schema(&path, error.inner()))?;
+        if !forget(&mut document, &path) {
+            return Ok(T::default());
+        }
+    }
+}
+
+/// Takes away what is at the path, or the list that it leads into; false if there is nothing.
+fn forget(document: &mut Value, path: &str) -> bool {
+    let path = path.split('[').next().unwrap_or(path);
+    let (place, name) = path.rsplit_once('.').unwrap_or(("", path));
+    let mut names = place.split('.').filter(|name| !name.is_empty());
+    let inner = names.try_fold(document, |object, name| object.get_mut(name));
+    let removed = inner.and_then(|object| object.as_object_mut()?.remove(name));
+    removed.is_some()
 }
 
 fn profile(delta: wire::UserDelta) -> UserPatch {
@@ -91,13 +155,23 @@ fn profile(delta: wire::UserDelta) -> UserPatch {
         last_name,
         phone,
         settings,
+        icon,
+        current_account: _,
     } = delta;
+    let settings = settings.map(settings_patch);
+    let mut unfit = missing(&[
+        ("email", &email),
+        ("first_name", &first_name),
+        ("last_name", &last_name),
+    ]);
+    if let Patch::Value(settings) = &settings {
+        unfit.extend(missing(&[
+            ("settings.culture_code", &settings.culture_code),
+            ("settings.language_code", &settings.language_code),
+        ]));
+    }
     UserPatch {
-        unfit: missing(&[
-            ("email", &email),
-            ("first_name", &first_name),
-            ("last_name", &last_name),
-        ]),
+        unfit,
         email,
         first_name,
         last_name,
@@ -105,13 +179,17 @@ fn profile(delta: wire::UserDelta) -> UserPatch {
             prefix: phone.prefix,
             number: phone.number,
         }),
-        settings: settings.map(settings_patch),
+        settings,
+        icon: match icon {
+            Patch::Null => Patch::Null,
+            Patch::Absent | Patch::Value(_) => Patch::Absent,
+        },
         ..UserPatch::default()
     }
 }
 
-/// The members that the vendor requires (`CreateAccountUserDto`): they may be absent from a change, but a change may make
-/// none of them null or blank.
+/// The members that the vendor requires (`CreateAccountUserDto`, `UserSettings`): they may be absent from a change, but a
+/// change may make none of them null or blank.
 fn missing(required: &[(&str, &Patch<String>)]) -> Vec<Unfit> {
     let empty = |patch: &Patch<String>| match patch {
         Patch::Absent => false,
@@ -183,6 +261,7 @@ pub(in super::super) fn encode(patch: &UserPatch) -> Result<Outward<'_>, Error> 
             number: phone.number,
         }),
         settings: patch.settings.clone().map(settings_delta),
+        ..wire::UserDelta::default()
     };
     let mut document = match serde_json::to_value(delta).map_err(Error::internal)? {
         Value::Object(document) => document,
@@ -233,9 +312,9 @@ mod tests {
     fn a_change_survives_the_way_out_and_in() {
         let document = json!({
             "email": "han@example.com", "firstName": "Han", "phone": null,
-            "settings": {"cultureCode": null, "timeZone": "UTC", "numberFormat": {"groupSeparator": null}},
+            "settings": {"dateFormat": null, "timeZone": "UTC", "numberFormat": {"groupSeparator": null}},
         });
-        let patch = decode_user(document.clone()).unwrap();
+        let patch = decode_user(document.clone()).unwrap().patch;
         let outward = encode(&patch).unwrap();
         assert_eq!(Value::Object(outward.document), document);
         assert!(outward.icon.is_none());
@@ -302,6 +381,13 @@ mod tests {
                 "icon",
                 UserPatch {
                     icon: Patch::Null,
+                    ..UserPatch::default()
+                },
+            ),
+            (
+                "current_organization",
+                UserPatch {
+                    current_organization: Patch::Null,
                     ..UserPatch::default()
                 },
             ),

@@ -62,6 +62,9 @@ pub(super) fn wire_name(path: &str) -> String {
         };
         return name.to_owned();
     }
+    if path == "current_organization" {
+        return "currentAccount".to_owned();
+    }
     let mut name = String::with_capacity(path.len());
     let mut upper = false;
     for letter in path.chars() {
@@ -125,6 +128,7 @@ mod tests {
             ),
             ("groups[2]", "groups[2].id"),
             ("groups", "groups"),
+            ("current_organization", "currentAccount"),
             ("memberships.6b1f.invitation_notes", "invitation.notes"),
         ] {
             assert_eq!(wire_name(path), name);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use patchbay_core::{
+    author::Author,
     clock::Timestamp,
     group::Group,
     id::OrganizationId,
@@ -21,12 +22,11 @@ use super::{super::wire, ATTRIBUTES, icon_path, id, status};
 pub(in super::super) fn user(view: &UserView) -> wire::User {
     let user = &*view.user;
     let account_of = |membership: &Membership| organization(view, membership.organization).map(account_ref);
-    let works_in = |membership: &&Membership| membership.status == MembershipStatus::Active;
-    let current = user.memberships.iter().find(works_in);
+    let current = user.current_membership();
     wire::User {
         audit: Some(wire::UserAudit {
-            created: Some(event(user.created_at)),
-            updated: Some(event(user.updated_at)),
+            created: Some(event_by(user.created_at, user.created_by.as_deref())),
+            updated: Some(event_by(user.updated_at, user.updated_by.as_deref())),
             invitation_accepted_at: accepted_at(user),
         }),
         name: name(user),
@@ -77,8 +77,8 @@ pub(in super::super) fn account_user(view: &UserView, account: &Organization) ->
     let id = id("USR", user.serial);
     Some(wire::AccountUser {
         audit: Some(wire::AccountUserAudit {
-            created: Some(event(user.created_at)),
-            updated: Some(event(user.updated_at)),
+            created: Some(event_by(user.created_at, user.created_by.as_deref())),
+            updated: Some(event_by(user.updated_at, user.updated_by.as_deref())),
             invited: membership.invited_at.map(event),
             joined: membership.joined_at.map(event),
             access: membership.last_access_at.map(|at| wire::DateEvent {
@@ -95,7 +95,7 @@ pub(in super::super) fn account_user(view: &UserView, account: &Organization) ->
             revision: Some(user.revision.0),
         },
         email: user.email.clone(),
-        status: user.status.map(|now| status(now).to_owned()),
+        status: Some(membership_status(membership.status).to_owned()),
         phone: user.phone.as_ref().map(phone),
         first_name: user.first_name.clone(),
         last_name: user.last_name.clone(),
@@ -105,7 +105,7 @@ pub(in super::super) fn account_user(view: &UserView, account: &Organization) ->
         account: account_ref(account),
         invitation: wire::Invitation {
             notes: membership.invitation_notes.clone(),
-            status: invitation_status(membership.status).to_owned(),
+            status: membership_status(membership.status).to_owned(),
         },
         id,
     })
@@ -134,6 +134,21 @@ fn event(at: Timestamp) -> wire::Event {
         at: Some(at.to_string()),
         by: None,
     }
+}
+
+fn event_by(at: Timestamp, author: Option<&Author>) -> wire::Event {
+    let by = author.map(|author| {
+        let (prefix, number, name) = match author {
+            Author::User(number, name) => ("USR", number, name),
+            Author::Token(number, name) => ("TKN", number, name),
+        };
+        wire::UserRef {
+            id: id(prefix, *number),
+            name: Some(name.clone()),
+            ..wire::UserRef::default()
+        }
+    });
+    wire::Event { by, ..event(at) }
 }
 
 fn organization(view: &UserView, id: OrganizationId) -> Option<&Organization> {
@@ -176,7 +191,7 @@ fn group_ref(group: &Group) -> wire::UserGroupRef {
     }
 }
 
-fn invitation_status(status: MembershipStatus) -> &'static str {
+fn membership_status(status: MembershipStatus) -> &'static str {
     match status {
         MembershipStatus::Invited => "Invited",
         MembershipStatus::InvitationExpired => "InvitationExpired",

@@ -139,7 +139,7 @@ async fn update_user(
     Body(body): Body,
 ) -> Result<Response, Failure> {
     let update = UpdateUser {
-        patch: map::decode_update(decode(&body)?)?,
+        patch: Box::new(map::decode_update(decode(&body)?)?),
         idempotency: conditions.idempotency(&context, &[account.0.as_bytes(), &body]),
         expect: conditions.expect,
         ..UpdateUser::default()
