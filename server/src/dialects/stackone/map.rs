@@ -17,7 +17,10 @@ use patchbay_core::{
 use reqwest::Url;
 use serde_json::{Map, Value};
 
-use super::wire::{self, EnumValue, Flag, Object};
+use super::{
+    unmapped::{ATTRIBUTE, told_status, unmapped_status},
+    wire::{self, EnumValue, Flag, Object},
+};
 use crate::extract::MAX_QUOTED;
 
 /// The wire's name of a domain field; names that are the same, and paths of the wire's own, stay.
@@ -129,7 +132,7 @@ fn decode_status(status: Patch<Object<EnumValue>>) -> Result<Patch<Status>, Erro
 }
 
 /// StackOne's own word for what it has no word for.
-const UNMAPPED: &str = "unmapped_value";
+pub(super) const UNMAPPED: &str = "unmapped_value";
 
 fn value_status(value: &str) -> Option<Status> {
     match value {
@@ -323,31 +326,9 @@ pub(super) fn decode_user(user: wire::User, asked: &str) -> User {
     let custom = user.unified_custom_fields.into_iter().flatten();
     let custom = custom.map(|(name, value)| (format!("{PASSTHROUGH}{name}"), value));
     let finer = told_status(&status).filter(|_| decoded.status.map(encode_status).as_ref() != Some(&status));
-    let finer = finer.map(|told| (format!("stackone{STATUS}"), told));
+    let finer = finer.map(|told| (ATTRIBUTE.to_owned(), told));
     decoded.attributes = custom.chain(finer).collect::<BTreeMap<_, _>>().into();
     decoded
-}
-
-/// What follows the dialect's name in the attribute that keeps a status for which the domain has no name.
-const STATUS: &str = ":status";
-
-/// A status as the provider tells it, if it tells any.
-fn told_status(status: &EnumValue) -> Option<Value> {
-    let tells = status.value.value().is_some() || status.source_value.value().is_some();
-    serde_json::to_value(status).ok().filter(|_| tells)
-}
-
-/// A status for which the domain has no name, with the provider's own word (contract notes, section 3: `unmapped_value` is
-/// the server's own fallback).
-fn unmapped_status(user: &User) -> Option<EnumValue> {
-    let mut kept = user.attributes.iter();
-    let (_, told) = kept.find(|(name, _)| name.ends_with(STATUS) && !name.starts_with(PASSTHROUGH))?;
-    let words = [told.get("source_value"), told.get("value")].into_iter().flatten();
-    let source = match told {
-        Value::Object(_) => words.into_iter().find(|word| !word.is_null()),
-        word => Some(word),
-    };
-    Some(EnumValue::of(UNMAPPED, source.cloned().unwrap_or_default()))
 }
 
 /// A provider's answer as it is shown (seed, `ProviderError`): credentials in the URL are cut out.

@@ -21,6 +21,7 @@ mod connector;
 mod facade;
 mod map;
 mod render;
+mod unmapped;
 mod wire;
 
 use std::sync::Arc;
