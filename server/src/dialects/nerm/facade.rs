@@ -124,8 +124,10 @@ async fn patch_user(
         ..UpdateUser::default()
     };
     let key = UserKey::Id(id);
-    let updated = app.gateway.update_user(&context, None, &key, update).await?;
+    let gateway = app.gateway.clone();
+    let updated = app.write(async move { Ok(gateway.update_user(&context, None, &key, update).await?) })?;
     let view = updated
+        .await?
         .view
         .ok_or_else(|| Error::internal("the directory answered an update without the user"))?;
     Ok(answer(&view))

@@ -97,8 +97,10 @@ pub(super) async fn update_user(
         idempotency,
         ..UpdateUser::default()
     };
-    let updated = app.gateway.update_user(&context, None, &key, update).await?;
+    let (gateway, caller) = (app.gateway.clone(), context.clone());
+    let updated = app.write(async move { Ok(gateway.update_user(&caller, None, &key, update).await?) })?;
     let view = updated
+        .await?
         .view
         .ok_or_else(|| Error::internal("the directory answered an update without the user"))?;
     Ok(answer(&context, &view))

@@ -130,7 +130,7 @@ pub(super) async fn update_account_user(
     document: Document,
 ) -> Result<Response, Failure> {
     let (account, key) = place(raw)?;
-    let updated = update(&app, &context, (account, &key), conditions, &document).await?;
+    let updated = update(&app, context, (account, key), conditions, &document).await?;
     let view = updated
         .view
         .ok_or_else(|| Error::internal("the directory updated a user without telling"))?;
@@ -139,21 +139,23 @@ pub(super) async fn update_account_user(
 
 async fn update(
     app: &App,
-    context: &Context,
-    (account, key): (Serial, &UserKey),
+    context: Context,
+    (account, key): (Serial, UserKey),
     conditions: Conditions,
     document: &Document,
 ) -> Result<Updated, Failure> {
     let change = map::decode_account_user(document.json()?)?;
     let update = UpdateUser {
-        idempotency: conditions.idempotency(context, &[b"user", document.bytes()]),
+        idempotency: conditions.idempotency(&context, &[b"user", document.bytes()]),
         patch: Box::new(change.patch),
         expect: conditions.expect,
         ..super::update()
     };
-    let updated = app
-        .gateway
-        .update_member(context, Key::Serial(account), key, change.membership, update)
-        .await?;
-    Ok(updated)
+    let (gateway, account) = (app.gateway.clone(), Key::Serial(account));
+    let updated = app.write(async move {
+        Ok(gateway
+            .update_member(&context, account, &key, change.membership, update)
+            .await?)
+    })?;
+    updated.await
 }

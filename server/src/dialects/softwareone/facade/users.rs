@@ -132,14 +132,15 @@ pub(super) async fn update_user(
         idempotency,
         ..update()
     };
-    let updated = match change.current_account {
-        None => app.gateway.update_user(&context, None, &key, update).await?,
-        Some(account) => {
-            let account = Key::Serial(account);
-            app.gateway.move_user(&context, account, &key, update).await?
-        }
-    };
+    let gateway = app.gateway.clone();
+    let updated = app.write(async move {
+        Ok(match change.current_account {
+            None => gateway.update_user(&context, None, &key, update).await?,
+            Some(account) => gateway.move_user(&context, Key::Serial(account), &key, update).await?,
+        })
+    })?;
     let view = updated
+        .await?
         .view
         .ok_or_else(|| Error::internal("the directory updated a user without telling"))?;
     answer(&map::user(&view), &select, view.user.revision)

@@ -16,6 +16,9 @@ use crate::{
     failure::{Failure, Kind},
 };
 
+/// Bytes that an answer is given from the start: most users fit.
+const ROOM: usize = 1024;
+
 /// What of a user is shown. Parameters that are not known here, `proxy[...]` among them, are tolerated.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Shown {
@@ -79,13 +82,15 @@ impl Shown {
     pub(super) fn json(&self, view: &UserView) -> Result<Vec<u8>, Error> {
         let raw = self.raw.then(Vec::new);
         let data = map::encode_user(view, self.expand);
-        let json = if self.fields.is_empty() {
-            serde_json::to_vec(&wire::UserResult { data, raw })
+        let mut json = Vec::with_capacity(ROOM);
+        let written = if self.fields.is_empty() {
+            serde_json::to_writer(&mut json, &wire::UserResult { data, raw })
         } else {
             let data = self.asked(&data)?;
-            serde_json::to_vec(&wire::UserResult { data, raw })
+            serde_json::to_writer(&mut json, &wire::UserResult { data, raw })
         };
-        json.map_err(Error::internal)
+        written.map_err(Error::internal)?;
+        Ok(json)
     }
 
     /// Only the members that were asked for.
