@@ -162,7 +162,6 @@ impl<'a> Changes<'a> {
         check: fn(&str, &str) -> Result<(), Error>,
     ) -> Result<(), Error> {
         match patch {
-            Patch::Absent => Ok(()),
             Patch::Null => self.set(field, slot, None),
             Patch::Value(value) if slot.as_ref() == Some(value) => Ok(()),
             Patch::Value(_) if self.is_unfit(field) => {
@@ -170,7 +169,8 @@ impl<'a> Changes<'a> {
                 Ok(())
             }
             Patch::Value(value) if self.passes(check(field, value))? => self.set(field, slot, Some(value.clone())),
-            Patch::Value(_) => Ok(()),
+            // Not said, or out of bounds, which is noted.
+            Patch::Absent | Patch::Value(_) => Ok(()),
         }
     }
 
