@@ -130,7 +130,7 @@ impl SqliteStore {
         let cache = Arc::new(Cache::new(options.cached_users, changes.clone()));
         let file = folder.join(FILE);
         let failed = |error: rusqlite::Error| explain(folder, &error);
-        let readers = Readers::open(&file, options.readers, options.reader_cache_kib).map_err(failed)?;
+        let readers = Readers::new(&file, options.readers, options.reader_cache_kib);
         let copier = connect(&file, Access::ReadWrite, options.reader_cache_kib).map_err(failed)?;
         let shared = Arc::new(Shared::default());
         let (sender, receiver) = sync_channel(options.queue);

@@ -4,7 +4,7 @@
 //! connection and takes another one when that is in use, so that with one connection per worker nobody waits.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -36,8 +36,12 @@ use super::{
 };
 use crate::store::row::decode;
 
-/// The read connections.
-pub(super) struct Readers(Box<[Mutex<Connection>]>);
+/// The read connections. Each is opened when it is first used, so that an idle server has few.
+pub(super) struct Readers {
+    file: PathBuf,
+    cache_kib: u32,
+    places: Box<[Mutex<Option<Connection>>]>,
+}
 
 thread_local! {
     /// This thread's number, from which its favourite connection follows.
@@ -48,17 +52,30 @@ thread_local! {
 }
 
 impl Readers {
-    /// Opens `count` connections, at least one.
-    pub(super) fn open(file: &Path, count: usize, cache_kib: u32) -> rusqlite::Result<Self> {
-        let open = |_| connect(file, Access::ReadOnly, cache_kib).map(Mutex::new);
-        (0..count.max(1)).map(open).collect::<Result<_, _>>().map(Self)
+    /// At most `count` connections, at least one.
+    pub(super) fn new(file: &Path, count: usize, cache_kib: u32) -> Self {
+        Self {
+            file: file.to_owned(),
+            cache_kib,
+            places: (0..count.max(1)).map(|_| Mutex::default()).collect(),
+        }
     }
 
-    /// A free connection, else a turn at this thread's favourite.
-    fn connection(&self) -> MutexGuard<'_, Connection> {
-        let favourite = THREAD.with(|number| number % self.0.len());
-        let free = (0..self.0.len()).find_map(|step| self.0[(favourite + step) % self.0.len()].try_lock().ok());
-        free.unwrap_or_else(|| self.0[favourite].lock().unwrap_or_else(PoisonError::into_inner))
+    /// Reads over a free connection, else in turn over this thread's favourite.
+    fn with<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        let mut place = self.place();
+        if let Some(conn) = &*place {
+            return read(conn);
+        }
+        let conn = connect(&self.file, Access::ReadOnly, self.cache_kib).map_err(|error| failure(&error))?;
+        read(place.insert(conn))
+    }
+
+    fn place(&self) -> MutexGuard<'_, Option<Connection>> {
+        let places = self.places.len();
+        let favourite = THREAD.with(|number| number % places);
+        let free = (0..places).find_map(|step| self.places[(favourite + step) % places].try_lock().ok());
+        free.unwrap_or_else(|| self.places[favourite].lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The first row of a query.
@@ -68,10 +85,11 @@ impl Readers {
         params: impl Params,
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<Result<T, Error>>,
     ) -> Result<Option<T>, Error> {
-        let conn = self.connection();
-        let mut statement = conn.prepare_cached(sql).map_err(|error| failure(&error))?;
-        let row = statement.query_row(params, read).optional();
-        row.map_err(|error| failure(&error))?.transpose()
+        self.with(|conn| {
+            let mut statement = conn.prepare_cached(sql).map_err(|error| failure(&error))?;
+            let row = statement.query_row(params, read).optional();
+            row.map_err(|error| failure(&error))?.transpose()
+        })
     }
 
     /// All rows of a query.
@@ -81,10 +99,11 @@ impl Readers {
         params: impl Params,
         read: impl Fn(&Row<'_>) -> rusqlite::Result<Result<T, Error>>,
     ) -> Result<Vec<T>, Error> {
-        let conn = self.connection();
-        let mut statement = conn.prepare_cached(sql).map_err(|error| failure(&error))?;
-        let rows = statement.query_map(params, read).map_err(|error| failure(&error))?;
-        rows.map(|row| row.map_err(|error| failure(&error))?).collect()
+        self.with(|conn| {
+            let mut statement = conn.prepare_cached(sql).map_err(|error| failure(&error))?;
+            let rows = statement.query_map(params, read).map_err(|error| failure(&error))?;
+            rows.map(|row| row.map_err(|error| failure(&error))?).collect()
+        })
     }
 
     /// The document of a record by its UUID.
@@ -185,7 +204,7 @@ impl Readers {
     }
 
     pub(super) fn audit_head(&self, tenant: TenantId) -> Result<(u64, ChainHash), Error> {
-        let head = chain::load(&self.connection(), tenant).map_err(|error| failure(&error))?;
+        let head = self.with(|conn| chain::load(conn, tenant).map_err(|error| failure(&error)))?;
         Ok((head.position, head.hash))
     }
 
@@ -195,7 +214,7 @@ impl Readers {
         asked: &Idempotency,
         now: Timestamp,
     ) -> Result<Option<Committed>, Error> {
-        remember::recall(&self.connection(), tenant, asked, now).map_err(Error::from)
+        self.with(|conn| remember::recall(conn, tenant, asked, now).map_err(Error::from))
     }
 
     /// Fails if nothing can be read.
