@@ -79,11 +79,17 @@ test("422: NERM has no notion of a bot user, and nothing is dropped in silence",
   assert.deepEqual(written(vendor), []);
 });
 
-test("501: NERM has no revisions, so If-Match cannot be honoured there", async (context) => {
+test("412: the remote user is not what If-Match requires", async (context) => {
   const { vendor, stackone } = await linked(context);
   const change = stackone.updateUser(PERSON.id, { name: "Leia" }, { headers: { "If-Match": '"1"' } });
-  await assert.rejects(change, errors.NotImplementedResponse);
+  await assert.rejects(change, errors.PreconditionFailedResponse);
   assert.deepEqual(written(vendor), []);
+});
+
+test("501: the remote system does not know the operation", async (context) => {
+  const { stackone } = await linked(context, (_, reply) => reply(501, { error: "not here" }));
+  await assert.rejects(stackone.getUser(PERSON.id), errors.NotImplementedResponse);
+  await assert.rejects(stackone.updateUser(PERSON.id, { name: "Leia" }), errors.NotImplementedResponse);
 });
 
 for (const [what, answer] of [

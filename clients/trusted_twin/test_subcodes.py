@@ -102,7 +102,7 @@ def test_403535_role_without_update_user(twin, connect, users):
 
 def test_403535_role_wider_than_ones_own(server, twin, connect, users):
     wide = server.sample["trusted_twin"]["role"]
-    caller = connect(users[1]["trusted_twin_secret"])  # may update himself, and nothing more
+    caller = connect(server.sample["nerm"]["token"])  # may read and update users, and nothing more
     status, text = caller.update_user(users[1]["id"], body={"name": "Oliver Adams"})
     assert status == 200, text
     own = json.loads(text)["role"]

@@ -33,6 +33,8 @@ pub enum RemoteKind {
     Precondition,
     /// The vendor asks us to slow down (429).
     RateLimited,
+    /// The vendor does not know the operation (405, 501).
+    Unsupported,
     /// The vendor failed (5xx).
     Fault,
     /// The answer was not what the vendor documents: not JSON, of another shape, or cut off.

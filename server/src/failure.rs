@@ -207,6 +207,7 @@ impl Failure {
             RemoteKind::Rejected => Kind::Invalid,
             RemoteKind::Forbidden => Kind::Forbidden,
             RemoteKind::NotFound => Kind::NotFound,
+            RemoteKind::Unsupported => Kind::NotImplemented,
             RemoteKind::Conflict => Kind::Taken,
             RemoteKind::Precondition => Kind::Precondition,
             RemoteKind::RateLimited => Kind::RateLimited,

@@ -181,6 +181,7 @@ impl Answer {
             401 => RemoteKind::Unauthorized,
             403 => RemoteKind::Forbidden,
             404 => RemoteKind::NotFound,
+            405 | 501 => RemoteKind::Unsupported,
             408 | 504 => RemoteKind::Timeout,
             409 => RemoteKind::Conflict,
             412 => RemoteKind::Precondition,
