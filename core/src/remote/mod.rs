@@ -259,8 +259,11 @@ fn check(context: &Context, action: Action) -> Result<(), Error> {
     }
 }
 
+/// The id as the vendor knows it. None has control characters: in a URL some of them are dropped, and what is left may be
+/// another user's id.
 fn remote_id(key: &UserKey) -> Result<String, Error> {
     match key {
+        UserKey::Opaque(id) if id.contains(char::is_control) => Err(Error::NotFound { what: "user" }),
         UserKey::Opaque(id) => Ok(id.clone()),
         UserKey::Id(id) => Ok(id.to_string()),
         UserKey::Serial(_) | UserKey::Email(_) => Err(Error::NotImplemented {

@@ -187,6 +187,8 @@ impl Answer {
             412 => RemoteKind::Precondition,
             429 => RemoteKind::RateLimited,
             400..=499 => RemoteKind::Rejected,
+            // A gateway in front of the vendor could not read the vendor's answer; what the vendor did is not known.
+            502 => RemoteKind::Unreadable,
             500..=599 => RemoteKind::Fault,
             _ => RemoteKind::Unreadable,
         };

@@ -89,6 +89,7 @@ async fn refusals_become_stackone_errors(dialect: &str) {
         (429, 429),
         (500, 502),
         (501, 501),
+        (502, 502),
         (503, 502),
         (504, 408),
     ] {

@@ -229,7 +229,7 @@ async fn what_a_vendor_did_is_told_even_if_it_cannot_be_recorded() {
 async fn a_start_settles_what_a_crash_left_open() {
     for (name, audited, repeated) in [
         (json!("New"), "done", 200),
-        (json!("Old"), "failed", 200),
+        (json!("Old"), "unknown", 409),
         (Value::Null, "unknown", 409),
     ] {
         let scene = Scene::new().await;
@@ -261,4 +261,15 @@ async fn a_write_whose_account_is_gone_is_settled_as_unknown() {
     scene.settle().await;
     assert_eq!(scene.open().await, []);
     assert!(matches!(scene.linked.last_audit().await.outcome, Outcome::Unknown(_)));
+}
+
+/// URLs lose some of them, and what is left may be another user's id.
+#[tokio::test]
+async fn an_id_with_control_characters_names_nobody() {
+    let scene = Scene::new().await;
+    for id in ["a%0Ab", "a%09b", "%0Dab", "a%00b"] {
+        assert_eq!(scene.linked.get(id, "").await.status, 404, "{id}");
+        assert_eq!(scene.linked.update(id, &json!({ "name": "New" })).await.status, 404, "{id}");
+    }
+    assert_eq!(scene.writes(), 0);
 }
