@@ -172,13 +172,12 @@ fn for_people(events: &[&AuditEvent]) -> String {
     let mut shown: Vec<String> = of_table.next().into_iter().collect();
     for (line, event) in of_table.zip(events) {
         shown.push(line);
-        shown.extend(
-            event
-                .entry
-                .changes
-                .iter()
-                .map(|change| format!("    {}", change_line(change))),
-        );
+        let line = match event.entry.account {
+            Some(_) => remote_line,
+            None => change_line,
+        };
+        let changes = event.entry.changes.iter();
+        shown.extend(changes.map(|change| format!("    {}", line(change))));
     }
     lines(shown)
 }
@@ -215,6 +214,11 @@ fn row(event: &AuditEvent) -> [String; 7] {
         &*outcome,
     ]
     .map(plain)
+}
+
+/// One changed member of a remote user: what was there before is not known, `title: ? → "General"`.
+fn remote_line(change: &FieldChange) -> String {
+    format!("{}: ? → {}", plain(&change.field), shown(&change.after))
 }
 
 /// One changed member: `title: "Captain" → "General"`.

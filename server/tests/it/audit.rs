@@ -8,7 +8,7 @@ use patchbay::{
     walkthrough::Sample,
 };
 use patchbay_core::{
-    audit::{Actor, AuditEntry, Outcome},
+    audit::{Actor, AuditEntry, FieldChange, Outcome},
     changeset::{Changeset, Delta},
     clock::Timestamp,
     id::UserId,
@@ -109,6 +109,26 @@ async fn it_tells_who_changed_what_before_and_after() {
     assert!(table.contains("Leia Organa (key ...wxyz)"), "{table}");
     assert!(table.contains("    title: \"Captain\" → \"General\""), "{table}");
     assert!(table.contains("    title: \"General\" → null"), "{table}");
+}
+
+#[tokio::test]
+async fn what_a_remote_user_was_before_is_not_known() {
+    let (folder, sample) = changed().await;
+    let store = SqliteStore::open(folder.path(), &Options::default()).unwrap();
+    let id = sample.users[0].id;
+    let mut remote = update(&sample, id, UserPatch::default(), Timestamp::from_millis(0));
+    remote.deltas.clear();
+    let entry = remote.audit.as_mut().unwrap();
+    entry.account = Some("somewhere".to_owned());
+    entry.changes.push(FieldChange {
+        field: "title".to_owned(),
+        before: Value::Null,
+        after: json!("General"),
+    });
+    store.commit(remote).await.unwrap();
+    drop(store);
+    let table = run(folder.path(), &["audit", "--data", "DATA"]).ok();
+    assert!(table.contains("    title: ? → \"General\""), "{table}");
 }
 
 #[tokio::test]
