@@ -190,7 +190,7 @@ impl Gateway {
     }
 
     /// The result of a write, once a refusal has its audit entry. If that cannot be written the caller is told so instead
-    /// of the refusal, but not instead of what a remote system did or may have done.
+    /// of the refusal.
     async fn recorded(
         &self,
         context: &Context,
@@ -198,15 +198,13 @@ impl Gateway {
         key: &UserKey,
         result: Result<Updated, Error>,
     ) -> Result<Updated, Error> {
-        let Err(error) = result else { return result };
-        match self.record_refusal(context, account, key, &error).await {
-            Err(unrecorded) if !matches!(error, Error::Remote(_)) => Err(unrecorded),
-            Err(unrecorded) => {
-                let fault = format!("a failed remote write has no audit entry: {}", unrecorded.for_log());
-                self.host.report(&fault);
+        match result {
+            // Recorded with its outcome, where that is known.
+            Ok(_) | Err(Error::Remote(_)) => result,
+            Err(error) => {
+                self.record_refusal(context, account, key, &error).await?;
                 Err(error)
             }
-            Ok(()) => Err(error),
         }
     }
 
@@ -221,8 +219,6 @@ impl Gateway {
     ) -> Result<(), Error> {
         let outcome = match error {
             Error::Busy { .. } | Error::Internal { .. } => return Ok(()),
-            Error::Remote(failure) if failure.outcome_unknown() => Outcome::Unknown(error.to_string()),
-            Error::Remote(_) => Outcome::Failed(error.to_string()),
             _ => Outcome::Refused(error.to_string()),
         };
         let tenant = context.principal.tenant;

@@ -13,9 +13,9 @@ use crate::{
 pub(super) enum Evidence {
     /// He has every value that was asked for.
     Applied,
-    /// He has another value for a member that was asked for.
+    /// He has none of them, and another one for some member.
     Missing,
-    /// Neither: the vendor does not tell of some member.
+    /// Neither: he has some of them, or the vendor does not tell.
     Silent,
 }
 
@@ -33,15 +33,15 @@ pub(super) fn weigh(said: &[FieldChange], user: &User) -> Result<Evidence, Error
         return Ok(Evidence::Silent);
     }
     let user = serde_json::to_value(user).map_err(Error::internal)?;
-    let mut evidence = Evidence::Applied;
-    for asked in said {
-        match told(&user, &asked.field) {
-            Some(value) if *value == asked.after => {}
-            Some(_) => return Ok(Evidence::Missing),
-            None => evidence = Evidence::Silent,
-        }
-    }
-    Ok(evidence)
+    let told = |asked: &FieldChange| told(&user, &asked.field).map(|value| *value == asked.after);
+    let told: Vec<Option<bool>> = said.iter().map(told).collect();
+    Ok(if told.iter().all(|same| *same == Some(true)) {
+        Evidence::Applied
+    } else if told.contains(&Some(false)) && !told.contains(&Some(true)) {
+        Evidence::Missing
+    } else {
+        Evidence::Silent
+    })
 }
 
 /// The value at a domain path, if the vendor tells one.
@@ -74,7 +74,7 @@ mod tests {
             prefix: Some("+34".to_owned()),
             number: None,
         });
-        let kept = [("nerm:type", json!("NeaccessUser")), ("passthrough:badge", json!(7))];
+        let kept = [("vendor:kind", json!("NeaccessUser")), ("passthrough:badge", json!(7))];
         user.attributes = Arc::new(kept.map(|(name, value)| (name.to_owned(), value)).into());
         weigh(&patch.said(), &user).unwrap()
     }
@@ -97,7 +97,7 @@ mod tests {
             ..first_name(Patch::Value("Han"))
         };
         let kind = Patch::Value(json!("NeaccessUser"));
-        patch.attributes.insert("nerm:type".to_owned(), kind);
+        patch.attributes.insert("vendor:kind".to_owned(), kind);
         assert_eq!(weighed(&patch), Evidence::Applied);
         patch.title = Patch::Value("Captain".to_owned());
         assert_eq!(weighed(&patch), Evidence::Silent, "the title is not told");
@@ -108,6 +108,9 @@ mod tests {
         for patch in [first_name(Patch::Value("Leia")), first_name(Patch::Null)] {
             assert_eq!(weighed(&patch), Evidence::Missing);
         }
+        let mut half = first_name(Patch::Value("Leia"));
+        half.status = Patch::Value(Status::Blocked);
+        assert_eq!(weighed(&half), Evidence::Silent, "one of two may be what the vendor came to");
     }
 
     #[test]

@@ -91,11 +91,7 @@ impl LedgerEntry {
             request_id: self.request_id.clone(),
             resource: self.remote_id.clone(),
             account: Some(self.account.to_string()),
-            changes: if outcome == Outcome::Done {
-                self.said.clone()
-            } else {
-                Vec::new()
-            },
+            changes: self.said.clone(),
             outcome,
             revision: None,
         });

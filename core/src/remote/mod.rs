@@ -35,6 +35,8 @@ use crate::{
     user::User,
 };
 
+/// A write that is at intent for so long is no longer under way: its outcome could not be recorded. 5 minutes.
+const OVERDUE_SECONDS: i64 = 300;
 /// The waits between attempts to record an outcome, in milliseconds.
 const PAUSES: [u64; 4] = [20, 100, 500, 2_000];
 
@@ -88,7 +90,9 @@ impl Remote {
             patch: &update.patch,
         };
         let failure = match self.connector.update_user(remote).await {
-            Ok(user) => return user.map(versioned).transpose(),
+            Ok(Some(user)) => return versioned(user).map(Some),
+            // Only for his version: the write is done, whatever comes of this.
+            Ok(None) => return Ok(self.read(&entry.remote_id).await.ok()),
             Err(Error::Remote(failure)) if failure.outcome_unknown() => failure,
             Err(error) => return Err(error),
         };
@@ -117,8 +121,8 @@ impl Remote {
         self.store.commit(changeset).await
     }
 
-    /// Records the outcome: in the ledger, under the idempotency key, and if it was done in the audit log. Refusals and
-    /// failures get their audit entry from the gateway.
+    /// Records the outcome in one commit: in the ledger, under the idempotency key, and in the audit log. Only what was
+    /// refused here, before anything was sent, gets its audit entry from the gateway.
     async fn finish(&self, context: &Context, entry: LedgerEntry, outcome: &Result<Option<User>, Error>) {
         let (state, user) = match outcome {
             Ok(user) => (LedgerState::Done, user.as_ref()),
@@ -127,7 +131,8 @@ impl Remote {
             }
             Err(error) => (LedgerState::Failed(error.to_string()), None),
         };
-        let changeset = entry.ended(context.principal.tenant, context.now, state, user, outcome.is_ok());
+        let audited = matches!(outcome, Ok(_) | Err(Error::Remote(_)));
+        let changeset = entry.ended(context.principal.tenant, context.now, state, user, audited);
         self.record(changeset).await;
     }
 
@@ -148,7 +153,12 @@ impl Remote {
     async fn repeated(&self, context: &Context, id: LedgerId) -> Result<Updated, Error> {
         let tenant = context.principal.tenant;
         let first = self.store.ledger(tenant, id).await?;
-        let first = first.filter(|entry| matches!(entry.state, LedgerState::Unknown(_)));
+        let overdue = |entry: &LedgerEntry| entry.begun_at.plus_seconds(OVERDUE_SECONDS) <= context.now;
+        let first = first.filter(|entry| match entry.state {
+            LedgerState::Unknown(_) => true,
+            LedgerState::Intent => overdue(entry),
+            LedgerState::Done | LedgerState::Failed(_) => false,
+        });
         let first = first.ok_or(Error::IdempotencyPending)?;
         let Some((Evidence::Applied, user)) = self.read_back(&first).await else {
             return Err(Error::IdempotencyPending);

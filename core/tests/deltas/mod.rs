@@ -3,11 +3,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use crate::places::{ORGANIZATIONS, membership};
 use patchbay_core::{
     clock::Timestamp,
     icon::Icon,
-    id::{GroupId, OrganizationId, RoleId, Serial, UserId},
-    membership::{Membership, MembershipPatch, MembershipStatus},
+    id::{GroupId, RoleId, Serial, UserId},
+    membership::MembershipPatch,
     patch::Patch,
     revision::Revision,
     settings::{NumberFormat, NumberFormatPatch, Phone, PhonePatch, Settings, SettingsPatch},
@@ -16,10 +17,6 @@ use patchbay_core::{
 use proptest::prelude::*;
 use serde_json::{Map, Value};
 use uuid::Uuid;
-
-/// Every generated user is a member of these.
-pub(crate) const ORGANIZATIONS: [OrganizationId; 2] =
-    [OrganizationId(Uuid::from_u128(1)), OrganizationId(Uuid::from_u128(2))];
 
 /// Absent, null or a value.
 pub(crate) fn patch_of<T: std::fmt::Debug + Clone>(value: impl Strategy<Value = T>) -> impl Strategy<Value = Patch<T>> {
@@ -201,19 +198,6 @@ pub(crate) fn patches() -> impl Strategy<Value = UserPatch> {
             ..UserPatch::default()
         }
     })
-}
-
-/// A membership as it begins.
-pub(crate) fn membership(organization: OrganizationId) -> Membership {
-    Membership {
-        organization,
-        status: MembershipStatus::Active,
-        groups: vec![GroupId(Uuid::from_u128(0))],
-        invitation_notes: None,
-        invited_at: None,
-        joined_at: None,
-        last_access_at: None,
-    }
 }
 
 fn phone() -> impl Strategy<Value = Option<Phone>> {

@@ -3,6 +3,7 @@
 mod account_user;
 mod connector;
 mod current_account;
+mod form;
 mod icon;
 mod membership;
 mod refusals;

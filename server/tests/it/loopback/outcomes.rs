@@ -269,7 +269,11 @@ async fn an_id_with_control_characters_names_nobody() {
     let scene = Scene::new().await;
     for id in ["a%0Ab", "a%09b", "%0Dab", "a%00b"] {
         assert_eq!(scene.linked.get(id, "").await.status, 404, "{id}");
-        assert_eq!(scene.linked.update(id, &json!({ "name": "New" })).await.status, 404, "{id}");
+        assert_eq!(
+            scene.linked.update(id, &json!({ "name": "New" })).await.status,
+            404,
+            "{id}"
+        );
     }
     assert_eq!(scene.writes(), 0);
 }

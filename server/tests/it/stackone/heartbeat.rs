@@ -57,6 +57,11 @@ async fn get(linked: &Linked, headers: &[(&str, &str)]) -> Answer {
         .await
 }
 
+/// How many writes the vendor was asked for; his user is read once more after each.
+fn writes(calls: &Calls) -> usize {
+    calls.taken().iter().filter(|call| call.method == "PATCH").count()
+}
+
 /// The newlines before the JSON, and the JSON.
 fn split(answer: &Answer) -> (usize, Value) {
     let beats = answer.bytes.iter().take_while(|byte| **byte == b'\n').count();
@@ -104,9 +109,9 @@ async fn a_slow_update_is_kept_alive_by_newlines() {
     assert_eq!(answer.header("content-type"), "application/json");
     assert_eq!(answer.headers.get("content-length"), None, "chunked");
     let (beats, body) = split(&answer);
-    assert!((1..=4).contains(&beats), "{beats}");
+    assert!((1..=8).contains(&beats), "{beats}");
     assert_eq!(body["message"], "Record updated successfully.");
-    assert_eq!(calls.taken().len(), 1);
+    assert_eq!(writes(&calls), 1);
 }
 
 #[tokio::test]
@@ -187,8 +192,8 @@ async fn a_write_goes_on_when_its_caller_hangs_up() {
         let gone = tokio::time::timeout(Duration::from_millis(150), update(&linked, headers)).await;
         assert!(gone.is_err(), "the caller hung up");
         let before = linked.patchbay.audit_len().await;
-        tokio::time::sleep(Duration::from_millis(600)).await;
-        assert_eq!(calls.taken().len(), 1);
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        assert_eq!(writes(&calls), 1);
         assert_eq!(
             linked.patchbay.audit_len().await,
             before + 1,
