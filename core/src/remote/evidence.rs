@@ -110,7 +110,11 @@ mod tests {
         }
         let mut half = first_name(Patch::Value("Leia"));
         half.status = Patch::Value(Status::Blocked);
-        assert_eq!(weighed(&half), Evidence::Silent, "one of two may be what the vendor came to");
+        assert_eq!(
+            weighed(&half),
+            Evidence::Silent,
+            "one of two may be what the vendor came to"
+        );
     }
 
     #[test]

@@ -16,14 +16,13 @@ use super::{
     Complaint,
     audit::change_line,
     folder::{Folder, Purpose},
-    init, listener, print,
-    serve::{address, app, bind, finish, told_to_stop},
+    init, print,
+    serve::{address, app, bind, run, told_to_stop},
     table::{plain, table},
 };
 use crate::{
     config::Config,
     dialects::{Dialect, REGISTRY},
-    pipeline,
     system::SystemClock,
     telemetry,
     walkthrough::{Sample, Step, StepBody, StepPart},
@@ -113,15 +112,9 @@ impl Server {
         let (stop, stopped) = oneshot::channel();
         let config = config.clone();
         let task = tokio::spawn(async move {
-            let http = &config.http;
-            let upkeep = http.metrics.then(|| tokio::spawn(telemetry::keep_metrics()));
             // A dropped sender is a reason to stop as well.
             let stopped = async move { drop(stopped.await) };
-            listener::serve(listener, pipeline::service(&app), http, stopped).await;
-            finish(&app, &config).await;
-            if let Some(upkeep) = upkeep {
-                upkeep.abort();
-            }
+            run(listener, &app, &config, stopped).await;
         });
         Ok(Self { stop, task })
     }

@@ -43,15 +43,20 @@ impl Serve {
         let app = app(&folder, config)?;
         drop(folder);
         eprintln!("listening on http://{}", address(&listener)?);
-        let settling = settle(&app).await;
-        let upkeep = config.http.metrics.then(|| tokio::spawn(telemetry::keep_metrics()));
-        listener::serve(listener, pipeline::service(&app), &config.http, stop).await;
-        settling.abort();
-        finish(&app, config).await;
-        if let Some(upkeep) = upkeep {
-            upkeep.abort();
-        }
+        run(listener, &app, config, stop).await;
         Ok(())
+    }
+}
+
+/// Serves until `stop` comes, settling beside that what an earlier run left open, and ends when all work has ended.
+pub(super) async fn run(listener: TcpListener, app: &App, config: &Config, stop: impl Future<Output = ()>) {
+    let settling = settle(app).await;
+    let upkeep = config.http.metrics.then(|| tokio::spawn(telemetry::keep_metrics()));
+    listener::serve(listener, pipeline::service(app), &config.http, stop).await;
+    settling.abort();
+    finish(app, config).await;
+    if let Some(upkeep) = upkeep {
+        upkeep.abort();
     }
 }
 
@@ -76,10 +81,10 @@ async fn settle(app: &App) -> tokio::task::JoinHandle<()> {
 }
 
 /// Waits for work whose callers may have gone, such as a call to a remote system: cut short it would leave an unknown
-/// outcome. Longer than one such call may take it does not wait.
-pub(super) async fn finish(app: &App, config: &Config) {
+/// outcome. Longer than the calls of one write may take (a read before, the write, a read after) it does not wait.
+async fn finish(app: &App, config: &Config) {
     app.tasks.close();
-    let longest = config.outbound().timeout * 2;
+    let longest = config.outbound().timeout * 4;
     if tokio::time::timeout(longest, app.tasks.wait()).await.is_err() {
         tracing::warn!(tasks = app.tasks.len(), "stopped before all work had ended");
     }

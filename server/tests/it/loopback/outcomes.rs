@@ -162,6 +162,9 @@ async fn a_key_is_free_once_it_is_known_that_nothing_was_done() {
     let change = json!({ "name": "New" });
     scene.vendor.answers(500);
     assert_eq!(scene.once(&change).await.status, 502);
+    let failed = scene.linked.last_audit().await;
+    assert!(matches!(failed.outcome, Outcome::Failed(_)));
+    assert_eq!(failed.changes[0].after, "New", "what was tried is recorded");
     scene.vendor.answers(200);
     assert_eq!(scene.once(&change).await.status, 200);
     assert_eq!(scene.writes(), 2);
