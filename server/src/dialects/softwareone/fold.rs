@@ -100,7 +100,7 @@ pub(super) fn fold_user(value: Value, wrong: &mut Wrong) -> Value {
     let mut user = folded(plain, &USER, "", wrong);
     for (name, value) in flat {
         let path: Vec<&str> = name.get(FLAT.len()..).unwrap_or_default().split('.').collect();
-        if !is_placeholder(&path, &value) {
+        if !means_nothing(&path, &value) {
             place(&mut user, &path, value, &USER, "", wrong);
         }
     }
@@ -138,7 +138,7 @@ fn unwrapped(given: Map<String, Value>, wrong: &mut Wrong) -> Vec<(String, Value
 
 /// True for what the example says and cannot mean: a path as the picture, and `text` where an account's id belongs, which
 /// is not even shaped as one.
-fn is_placeholder(path: &[&str], value: &Value) -> bool {
+fn means_nothing(path: &[&str], value: &Value) -> bool {
     let is = |at: usize, name: &str| path.get(at).is_some_and(|part| part.eq_ignore_ascii_case(name));
     let shaped = value.as_str().is_some_and(|id| id.starts_with("ACC-"));
     is(0, "icon") || (is(0, "currentAccount") && is(1, "id") && !shaped)

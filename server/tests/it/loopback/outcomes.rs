@@ -229,6 +229,23 @@ async fn what_a_vendor_did_is_told_even_if_it_cannot_be_recorded() {
 }
 
 #[tokio::test]
+async fn a_repeat_settles_what_has_long_been_open() {
+    let scene = Scene::new().await;
+    let change = json!({ "name": "New" });
+    scene.vendor.answers(200);
+    scene.store.after(1, 100);
+    scene.once(&change).await;
+    scene.store.after(0, 0);
+    assert_eq!(scene.open().await.len(), 1);
+    assert_eq!(scene.once(&change).await.status, 409, "it may still be under way");
+    scene.linked.patchbay.clock.advance_millis(300_000);
+    assert_eq!(scene.once(&change).await.status, 200);
+    assert_eq!(scene.linked.last_audit().await.outcome, Outcome::Done);
+    assert_eq!(scene.open().await, []);
+    assert_eq!(scene.writes(), 1);
+}
+
+#[tokio::test]
 async fn a_start_settles_what_a_crash_left_open() {
     for (name, audited, repeated) in [
         (json!("New"), "done", 200),
