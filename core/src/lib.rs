@@ -23,6 +23,7 @@ pub mod id;
 pub mod linked_account;
 pub mod membership;
 pub mod organization;
+pub mod packed;
 pub mod patch;
 pub mod policy;
 pub mod principal;

@@ -15,6 +15,7 @@ use patchbay_core::{
     changeset::update,
     error::Error,
     id::Serial,
+    packed::Packed,
     patch::Patch,
     revision::{Expect, Revision},
     settings::{PhonePatch, SettingsPatch},
@@ -123,7 +124,7 @@ proptest! {
         prop_assert_eq!(after.status, patch.status.over(&user.status));
         prop_assert_eq!(after.is_bot, patch.is_bot.over(&user.is_bot));
         prop_assert_eq!(after.role, patch.role.over(&user.role));
-        let description = |user: &User| user.description.as_deref().cloned();
+        let description = |user: &User| user.description.as_ref().map(Packed::read);
         prop_assert_eq!(description(&after), patch.description.over(&description(&user)));
         for (name, value) in &patch.attributes {
             prop_assert_eq!(after.attributes.get(name).cloned(), value.over(&user.attributes.get(name).cloned()));

@@ -14,6 +14,7 @@ use crate::{
     error::Error,
     id::OrganizationId,
     membership::{Membership, MembershipPatch},
+    packed::Packed,
     patch::Patch,
     settings::{NumberFormat, NumberFormatPatch, Phone, PhonePatch, Settings, SettingsPatch},
 };
@@ -189,7 +190,7 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
-    fn settings(&mut self, slot: &mut Option<Arc<Settings>>, patch: &Patch<SettingsPatch>) -> Result<(), Error> {
+    fn settings(&mut self, slot: &mut Option<Packed<Settings>>, patch: &Patch<SettingsPatch>) -> Result<(), Error> {
         let Patch::Value(patch) = patch else {
             return self.clear("settings", slot, patch);
         };
@@ -201,7 +202,7 @@ impl<'a> Changes<'a> {
             time_zone,
             number_format,
         } = patch;
-        let mut settings = slot.as_deref().cloned().unwrap_or_default();
+        let mut settings = slot.as_ref().map(Packed::read).unwrap_or_default();
         self.text(
             "settings.culture_code",
             &mut settings.culture_code,
@@ -230,7 +231,7 @@ impl<'a> Changes<'a> {
         self.number_format(&mut settings.number_format, number_format)?;
         *slot = Some(settings)
             .filter(|settings| *settings != Settings::default())
-            .map(Arc::new);
+            .map(Packed::from);
         Ok(())
     }
 
@@ -271,16 +272,17 @@ impl<'a> Changes<'a> {
 
     fn description(
         &mut self,
-        slot: &mut Option<Arc<Map<String, Value>>>,
+        slot: &mut Option<Packed<Map<String, Value>>>,
         patch: &Patch<Map<String, Value>>,
     ) -> Result<(), Error> {
-        if patch.is_absent() || patch.value().is_some_and(|members| slot.as_deref() == Some(members)) {
+        let after = patch.value().map(Packed::new);
+        if patch.is_absent() || after == *slot {
             return Ok(());
         }
         if let Patch::Value(members) = patch {
             limits::free("description", members)?;
         }
-        self.set("description", slot, patch.value().cloned().map(Arc::new))
+        self.set("description", slot, after)
     }
 
     fn attributes(

@@ -24,6 +24,7 @@ use crate::{
     icon::{Icon, IconRef},
     id::{OrganizationId, RoleId, Serial, UserId},
     membership::{Membership, MembershipPatch, MembershipStatus},
+    packed::Packed,
     patch::Patch,
     revision::Revision,
     settings::{Phone, PhonePatch, Settings, SettingsPatch},
@@ -101,7 +102,7 @@ pub struct User {
     pub phone: Option<Phone>,
     /// Locale settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub settings: Option<Arc<Settings>>,
+    pub settings: Option<Packed<Settings>>,
     /// His picture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub icon: Option<IconRef>,
@@ -113,7 +114,7 @@ pub struct User {
     pub role: Option<RoleId>,
     /// A map of attributes of any JSON value. Unset, empty and filled are three states.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<Arc<Map<String, Value>>>,
+    pub description: Option<Packed<Map<String, Value>>>,
     /// What only one dialect knows, keyed `dialect:name`.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub attributes: Arc<BTreeMap<String, Value>>,

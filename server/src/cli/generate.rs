@@ -243,12 +243,12 @@ mod tests {
 
     #[test]
     fn users_keep_the_bounds_of_the_domain() {
-        use patchbay_core::{patch::Patch, settings::PhonePatch, user::UserPatch};
+        use patchbay_core::{packed::Packed, patch::Patch, settings::PhonePatch, user::UserPatch};
         let user = user(MOST - 1, &somewhere());
         let patch = UserPatch {
             username: Patch::from(user.username.clone()),
             email: Patch::from(user.email.clone()),
-            description: Patch::from(user.description.as_deref().cloned()),
+            description: Patch::from(user.description.as_ref().map(Packed::read)),
             phone: Patch::Value(PhonePatch {
                 number: Patch::from(user.phone.clone().and_then(|phone| phone.number)),
                 ..PhonePatch::default()

@@ -6,6 +6,7 @@ use patchbay_core::{
     clock::Timestamp,
     error::Error,
     id::{RoleId, TenantId},
+    packed::Packed,
     patch::Patch,
     user::{Unfit, User, UserPatch},
 };
@@ -152,7 +153,7 @@ pub(super) fn encode_user(user: &User, tenant: TenantId) -> wire::User {
         name: Some(user.name().unwrap_or_else(|| NAMELESS.to_owned())),
         account: Some(tenant.to_string()),
         role: user.role.map(|role| role.to_string()),
-        description: user.description.as_deref().cloned(),
+        description: user.description.as_ref().map(Packed::read),
         activity: activity.cloned(),
         created_ts: Some(seconds(user.created_at)),
         updated_ts: Some(seconds(user.updated_at)),

@@ -262,7 +262,7 @@ mod tests {
     fn user(n: u32, bytes: usize) -> (UserName, Arc<User>) {
         let mut user = User::new(UserId(Uuid::from_u128(u128::from(n))), Serial(n), Timestamp::default());
         let text = Value::from("x".repeat(bytes));
-        user.description = Some(Arc::new(Map::from_iter([("k".to_owned(), text)])));
+        user.description = Some(Map::from_iter([("k".to_owned(), text)]).into());
         ((TenantId(Uuid::nil()), user.id), Arc::new(user))
     }
 

@@ -3,7 +3,6 @@
 use patchbay_core::{
     audit::{AuditEntry, FieldChange},
     changeset::{Changeset, Delta},
-    settings::Settings,
     user::{User, UserPatch},
 };
 use serde_json::Value;
@@ -87,27 +86,10 @@ pub(super) fn user(user: &User) -> usize {
     });
     RECORD
         + texts.iter().map(|member| text(member.as_ref())).sum::<usize>()
-        + user.settings.as_deref().map_or(0, settings)
-        + user.description.as_deref().map_or(0, members)
+        + user.settings.as_ref().map_or(0, |packed| packed.as_str().len())
+        + user.description.as_ref().map_or(0, |packed| packed.as_str().len())
         + members(&*user.attributes)
         + memberships.sum::<usize>()
-}
-
-fn settings(settings: &Settings) -> usize {
-    let texts = [
-        &settings.culture_code,
-        &settings.language_code,
-        &settings.date_format,
-        &settings.time_format,
-        &settings.time_zone,
-    ];
-    let format = settings.number_format.iter();
-    let separators = format.flat_map(|format| [&format.decimal_separator, &format.group_separator]);
-    texts
-        .into_iter()
-        .chain(separators)
-        .map(|member| text(member.as_ref()))
-        .sum()
 }
 
 fn text(text: Option<&String>) -> usize {
@@ -131,7 +113,7 @@ fn value(member: &Value) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, sync::Arc};
+    use std::collections::BTreeMap;
 
     use patchbay_core::{
         clock::Timestamp,
@@ -177,7 +159,7 @@ mod tests {
         assert!((RECORD..LARGE).contains(&update(UserPatch::default())));
         let mut made = User::new(UserId(Uuid::nil()), Serial(1), Timestamp::default());
         assert!((RECORD..2 * RECORD).contains(&user(&made)));
-        made.description = Some(Arc::new(map));
+        made.description = Some(map.into());
         assert!((LARGE..2 * LARGE).contains(&weight(Delta::CreateUser(Box::new(made)))));
         let written = LedgerEntry {
             id: LedgerId(Uuid::nil()),

@@ -15,6 +15,7 @@ use patchbay::{
 use patchbay_core::{
     connector::{Connector, RemoteKind, RemoteUpdate},
     error::Error,
+    packed::Packed,
     patch::Patch,
     user::{User, UserPatch},
 };
@@ -106,7 +107,7 @@ async fn the_connector_says_absent_null_and_value() {
         assert_eq!(user.remote_id.as_deref(), Some(UNKNOWN));
         assert_eq!(user.display_name.as_deref(), Some("Oliver Adams"));
         assert_eq!(
-            user.description.as_deref(),
+            user.description.as_ref().map(Packed::read).as_ref(),
             json!({ "company": "acme", "level": 3 }).as_object()
         );
         assert_eq!(
@@ -228,7 +229,10 @@ async fn the_connector_drives_the_facade() {
     let user = update(&connector, &id, change).await.unwrap().unwrap();
     assert_eq!(user, connector.get_user(&id).await.unwrap());
     assert_eq!(user.attributes["trusted_twin:activity"], tables);
-    assert_eq!(user.description.as_deref(), json!({ "company": "acme" }).as_object());
+    assert_eq!(
+        user.description.as_ref().map(Packed::read).as_ref(),
+        json!({ "company": "acme" }).as_object()
+    );
     let cleared = update(&connector, &id, described(Patch::Null)).await.unwrap().unwrap();
     assert_eq!(
         (cleared.description, cleared.display_name.as_deref()),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{civil, fmt::strtime, tz::TimeZone};
 use patchbay_core::{
     clock::Timestamp,
+    packed::Packed,
     settings::Settings,
     user::{Status, User},
 };
@@ -20,7 +21,7 @@ pub(in crate::dialects::nerm) fn encode_user(user: &User) -> wire::User {
         let value = user.attributes.get(&attribute(name));
         value.and_then(Value::as_str).map(str::to_owned)
     };
-    let settings = user.settings.as_ref();
+    let settings = user.settings.as_ref().map(Packed::read).unwrap_or_default();
     wire::User {
         id: user.public_id(),
         uid: Some(kept("uid").unwrap_or_else(|| uid(user.id.0))),
@@ -32,8 +33,8 @@ pub(in crate::dialects::nerm) fn encode_user(user: &User) -> wire::User {
         login: user.username.clone(),
         last_login: user.last_login_at.as_ref().map(Timestamp::to_string),
         cookies_accepted_at: kept("cookies_accepted_at"),
-        preferred_language: settings.and_then(|settings| settings.language_code.clone()),
-        locale: settings.and_then(|settings| settings.culture_code.clone()),
+        preferred_language: settings.language_code,
+        locale: settings.culture_code,
         group_strings: kept("group_strings"),
         sailpoint_identity_id: kept("sailpoint_identity_id"),
     }

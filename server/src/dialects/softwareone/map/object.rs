@@ -9,6 +9,7 @@ use patchbay_core::{
     id::OrganizationId,
     membership::{Membership, MembershipStatus},
     organization::{Organization, OrganizationKind},
+    packed::Packed,
     provider::UserView,
     revision::Revision,
     settings::{NumberFormat, Phone, Settings},
@@ -36,7 +37,7 @@ pub(in super::super) fn user(view: &UserView) -> wire::User {
         first_name: user.first_name.clone(),
         last_name: user.last_name.clone(),
         last_login_at: user.last_login_at.map(|at| at.to_string()),
-        settings: user.settings.as_deref().map(settings),
+        settings: user.settings.as_ref().map(Packed::read).map(settings),
         accounts: view
             .unrestricted
             .then(|| user.memberships.iter().filter_map(account_of).collect()),
@@ -99,7 +100,7 @@ pub(in super::super) fn account_user(view: &UserView, account: &Organization) ->
         phone: user.phone.as_ref().map(phone),
         first_name: user.first_name.clone(),
         last_name: user.last_name.clone(),
-        settings: user.settings.as_deref().map(settings),
+        settings: user.settings.as_ref().map(Packed::read).map(settings),
         groups: groups(view, membership),
         modules: Vec::new(),
         account: account_ref(account),
@@ -206,17 +207,17 @@ fn phone(phone: &Phone) -> wire::PhoneNumber {
     }
 }
 
-fn settings(settings: &Settings) -> wire::UserSettings {
+fn settings(settings: Settings) -> wire::UserSettings {
     wire::UserSettings {
-        culture_code: settings.culture_code.clone(),
-        date_format: settings.date_format.clone(),
-        language_code: settings.language_code.clone(),
-        number_format: settings.number_format.as_ref().map(|format| wire::NumberFormat {
-            decimal_separator: format.decimal_separator.clone(),
-            group_separator: format.group_separator.clone(),
+        culture_code: settings.culture_code,
+        date_format: settings.date_format,
+        language_code: settings.language_code,
+        number_format: settings.number_format.map(|format| wire::NumberFormat {
+            decimal_separator: format.decimal_separator,
+            group_separator: format.group_separator,
         }),
-        time_format: settings.time_format.clone(),
-        time_zone: settings.time_zone.clone(),
+        time_format: settings.time_format,
+        time_zone: settings.time_zone,
     }
 }
 
