@@ -33,4 +33,5 @@ pub mod revision;
 pub mod role;
 pub mod settings;
 pub mod store;
+pub mod text;
 pub mod user;

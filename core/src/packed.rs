@@ -35,6 +35,10 @@ impl<T: Serialize> Packed<T> {
 
 impl<T: DeserializeOwned> Packed<T> {
     /// The value, read anew from its text.
+    ///
+    /// # Panics
+    ///
+    /// If the type does not read what it wrote.
     #[expect(clippy::expect_used, reason = "the text was written by `new` from such a value")]
     pub fn read(&self) -> T {
         serde_json::from_str(self.text.get()).expect("a packed value can be read")

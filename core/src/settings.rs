@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::patch::Patch;
+use crate::{patch::Patch, text::Text};
 
 /// Locale settings; every member may be unset.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,10 +46,10 @@ pub struct NumberFormat {
 pub struct Phone {
     /// Country prefix, for example `+34`; at most 10 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub prefix: Option<String>,
+    pub prefix: Option<Text>,
     /// The number; at most 15 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub number: Option<String>,
+    pub number: Option<Text>,
 }
 
 /// Delta of [`Settings`].

@@ -208,8 +208,8 @@ fn a_value_that_is_there_already_is_not_judged() {
         ..UserPatch::default()
     };
     let mut user = nobody();
-    user.email = Some("no.address".to_owned());
-    (user.first_name, user.last_name) = (Some("Han".to_owned()), Some("Solo".to_owned()));
+    user.email = Some("no.address".into());
+    (user.first_name, user.last_name) = (Some("Han".into()), Some("Solo".into()));
     assert_eq!(user.apply(&sent).unwrap().changes, [], "shown as it was sent");
     let nameless = UserPatch {
         display_name: Patch::Null,
@@ -218,7 +218,7 @@ fn a_value_that_is_there_already_is_not_judged() {
     };
     assert!(matches!(user.apply(&nameless), Err(Error::Unfit(_))), "a name is shown");
     assert_eq!(nobody().apply(&nameless).unwrap().changes, [], "no name is shown");
-    user.username = Some("han".to_owned());
+    user.username = Some("han".into());
     user.first_name = None;
     user.status = Some(Status::Enabled);
     match user.apply(&sent) {
@@ -262,7 +262,12 @@ fn a_membership_patch_needs_the_membership_and_at_least_one_group() {
         Err(Error::NotFound { what: "membership" })
     ));
     let mut member = nobody();
-    member.memberships.push(membership(ORGANIZATIONS[0]));
+    member.memberships = member
+        .memberships
+        .iter()
+        .cloned()
+        .chain([membership(ORGANIZATIONS[0])])
+        .collect();
     for groups in [Patch::Null, Patch::Value(vec![])] {
         assert_eq!(refused(&member, &place(ORGANIZATIONS[0], groups)), "groups");
     }
@@ -272,7 +277,7 @@ fn a_membership_patch_needs_the_membership_and_at_least_one_group() {
 fn one_works_where_one_chose_to_while_the_membership_is_active() {
     let [first, second] = ORGANIZATIONS;
     let mut user = nobody();
-    user.memberships = ORGANIZATIONS.map(membership).to_vec();
+    user.memberships = ORGANIZATIONS.map(membership).to_vec().into();
     let moved = |user: &User, organization| {
         let patch = UserPatch {
             current_organization: organization,
@@ -289,7 +294,7 @@ fn one_works_where_one_chose_to_while_the_membership_is_active() {
     let mut away = moved(&user, Patch::Value(second)).unwrap().user;
     assert_eq!(now(&away), Some(second));
     assert_eq!(now(&moved(&away, Patch::Null).unwrap().user), Some(first));
-    away.memberships[1].status = MembershipStatus::InvitationExpired;
+    Arc::make_mut(&mut away.memberships)[1].status = MembershipStatus::InvitationExpired;
     assert_eq!(now(&away), Some(first));
     for nowhere in [second, OrganizationId(Uuid::from_u128(99))] {
         let refusal = moved(&away, Patch::Value(nowhere));

@@ -19,6 +19,7 @@ use patchbay_core::{
     patch::Patch,
     revision::{Expect, Revision},
     settings::{PhonePatch, SettingsPatch},
+    text::Text,
     user::{MAX_TEXT, User, UserPatch},
 };
 use proptest::prelude::*;
@@ -115,12 +116,13 @@ proptest! {
     #[test]
     fn a_value_is_what_the_member_becomes((user, patch) in (users(), patches())) {
         let after = user.apply(&patch).unwrap().user;
-        prop_assert_eq!(&after.username, &patch.username.over(&user.username));
-        prop_assert_eq!(&after.email, &patch.email.over(&user.email));
-        prop_assert_eq!(&after.first_name, &patch.first_name.over(&user.first_name));
-        prop_assert_eq!(&after.last_name, &patch.last_name.over(&user.last_name));
-        prop_assert_eq!(&after.display_name, &patch.display_name.over(&user.display_name));
-        prop_assert_eq!(&after.title, &patch.title.over(&user.title));
+        let text = |member: &Option<Text>| member.clone().map(String::from);
+        prop_assert_eq!(text(&after.username), patch.username.over(&text(&user.username)));
+        prop_assert_eq!(text(&after.email), patch.email.over(&text(&user.email)));
+        prop_assert_eq!(text(&after.first_name), patch.first_name.over(&text(&user.first_name)));
+        prop_assert_eq!(text(&after.last_name), patch.last_name.over(&text(&user.last_name)));
+        prop_assert_eq!(text(&after.display_name), patch.display_name.over(&text(&user.display_name)));
+        prop_assert_eq!(text(&after.title), patch.title.over(&text(&user.title)));
         prop_assert_eq!(after.status, patch.status.over(&user.status));
         prop_assert_eq!(after.is_bot, patch.is_bot.over(&user.is_bot));
         prop_assert_eq!(after.role, patch.role.over(&user.role));

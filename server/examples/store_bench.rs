@@ -38,11 +38,11 @@ fn uid(n: u32) -> UserId {
 
 fn user(n: u32) -> User {
     let mut user = User::new(uid(n), Serial(n + 1), Timestamp::default());
-    user.username = Some(format!("user{n}"));
-    user.email = Some(format!("user{n}@example.com"));
-    user.first_name = Some("Han".to_owned());
-    user.last_name = Some("Solo".to_owned());
-    user.title = Some("Captain".to_owned());
+    user.username = Some(format!("user{n}").into());
+    user.email = Some(format!("user{n}@example.com").into());
+    user.first_name = Some("Han".into());
+    user.last_name = Some("Solo".into());
+    user.title = Some("Captain".into());
     user.status = Some(Status::Enabled);
     user.attributes = (0..8)
         .map(|n| (format!("test:attribute{n}"), json!("x".repeat(40))))

@@ -73,7 +73,8 @@ fn principal(holder: Holder) -> Result<Principal, Failure> {
                 .iter()
                 .map(|membership| membership.organization)
                 .collect();
-            let name = user.name().or_else(|| user.username.clone()).unwrap_or_default();
+            let name = user.name().or_else(|| user.username.clone());
+            let name = name.map(String::from).unwrap_or_default();
             (name.clone(), Author::User(user.serial, name), organizations)
         }
         (Subject::User(_), _) => return Err(refused()),

@@ -197,21 +197,21 @@ impl<'a> Maker<'a> {
         let mut user = User::new(id, serial, self.at);
         user.created_by = Some(self.founder.clone());
         user.updated_by = Some(self.founder.clone());
-        user.username = Some(username.clone());
-        user.email = Some(email.clone());
-        user.first_name = Some(first.to_owned());
-        user.last_name = Some(last.to_owned());
-        user.title = Some(title.to_owned());
+        user.username = Some(username.as_str().into());
+        user.email = Some(email.as_str().into());
+        user.first_name = Some(first.into());
+        user.last_name = Some(last.into());
+        user.title = Some(title.into());
         user.status = Some(Status::Enabled);
         user.is_bot = Some(false);
         user.phone = Some(Phone {
-            prefix: Some("+34".to_owned()),
-            number: Some("660707172".to_owned()),
+            prefix: Some("+34".into()),
+            number: Some("660707172".into()),
         });
         user.settings = Some(settings().into());
         user.role = Some(role);
         user.description = Some(Map::from_iter([("callsign".to_owned(), Value::from(first))]).into());
-        user.memberships.push(Membership {
+        user.memberships = [Membership {
             organization,
             status: MembershipStatus::Active,
             groups: vec![group],
@@ -219,7 +219,8 @@ impl<'a> Maker<'a> {
             invited_at: Some(self.at),
             joined_at: Some(self.at),
             last_access_at: None,
-        });
+        }]
+        .into();
         self.changeset.deltas.push(Delta::CreateUser(Box::new(user)));
         let vendor = REGISTRY
             .iter()

@@ -68,10 +68,10 @@ mod tests {
 
     fn weighed(patch: &UserPatch) -> Evidence {
         let mut user = User::remote("u");
-        user.first_name = Some("Han".to_owned());
+        user.first_name = Some("Han".into());
         user.status = Some(Status::Blocked);
         user.phone = Some(Phone {
-            prefix: Some("+34".to_owned()),
+            prefix: Some("+34".into()),
             number: None,
         });
         let kept = [("vendor:kind", json!("NeaccessUser")), ("passthrough:badge", json!(7))];

@@ -65,7 +65,7 @@ impl User {
         // Callers know the name to show, not whether it is made of the others: that is what may come back.
         if !changes.is_unfit("display_name") {
             changes.text("display_name", &mut user.display_name, display_name, limits::text)?;
-        } else if display_name.value() != self.name().as_ref() {
+        } else if display_name.value().map(String::as_str) != self.name().as_deref() {
             changes.refuses("display_name");
         }
         changes.text("title", &mut user.title, title, limits::text)?;
@@ -82,7 +82,7 @@ impl User {
         changes.description(&mut user.description, description)?;
         changes.attributes(&mut user.attributes, attributes, passthrough)?;
         for membership in memberships {
-            changes.membership(&mut user.memberships, membership)?;
+            changes.membership(Arc::make_mut(&mut user.memberships), membership)?;
         }
         changes.current_organization(&mut user, *current_organization)?;
         let changes = changes.end()?;
@@ -155,21 +155,23 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
-    fn text(
+    fn text<T: AsRef<str> + for<'t> From<&'t str> + PartialEq + Serialize>(
         &mut self,
         field: &str,
-        slot: &mut Option<String>,
+        slot: &mut Option<T>,
         patch: &Patch<String>,
         check: fn(&str, &str) -> Result<(), Error>,
     ) -> Result<(), Error> {
         match patch {
             Patch::Null => self.set(field, slot, None),
-            Patch::Value(value) if slot.as_ref() == Some(value) => Ok(()),
+            Patch::Value(value) if slot.as_ref().is_some_and(|now| now.as_ref() == value) => Ok(()),
             Patch::Value(_) if self.is_unfit(field) => {
                 self.refuses(field);
                 Ok(())
             }
-            Patch::Value(value) if self.passes(check(field, value))? => self.set(field, slot, Some(value.clone())),
+            Patch::Value(value) if self.passes(check(field, value))? => {
+                self.set(field, slot, Some(value.as_str().into()))
+            }
             // Not said, or out of bounds, which is noted.
             Patch::Absent | Patch::Value(_) => Ok(()),
         }

@@ -28,6 +28,7 @@ use crate::{
     patch::Patch,
     revision::Revision,
     settings::{Phone, PhonePatch, Settings, SettingsPatch},
+    text::Text,
 };
 
 /// Whether a user may come in.
@@ -75,22 +76,22 @@ pub struct User {
     pub revision: Revision,
     /// What he signs in with; unique in the tenant, letter case aside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub username: Option<String>,
+    pub username: Option<Text>,
     /// Where mail reaches him; not unique.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub email: Option<String>,
+    pub email: Option<Text>,
     /// Given name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub first_name: Option<String>,
+    pub first_name: Option<Text>,
     /// Family name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_name: Option<String>,
+    pub last_name: Option<Text>,
     /// The name to show, where it is not simply "first last"; see [`User::name`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub display_name: Option<String>,
+    pub display_name: Option<Text>,
     /// Job title.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub title: Option<String>,
+    pub title: Option<Text>,
     /// Whether he may come in; `None` if nobody said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
@@ -119,8 +120,8 @@ pub struct User {
     #[serde(default, skip_serializing_if = "is_empty")]
     pub attributes: Arc<BTreeMap<String, Value>>,
     /// His places in organizations.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub memberships: Vec<Membership>,
+    #[serde(default, skip_serializing_if = "is_nowhere")]
+    pub memberships: Arc<[Membership]>,
     /// The organization he chose to work in; see [`User::current_membership`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current_organization: Option<OrganizationId>,
@@ -138,6 +139,10 @@ pub struct User {
 
 fn is_empty(attributes: &BTreeMap<String, Value>) -> bool {
     attributes.is_empty()
+}
+
+fn is_nowhere(memberships: &[Membership]) -> bool {
+    memberships.is_empty()
 }
 
 impl User {
@@ -163,7 +168,7 @@ impl User {
             role: None,
             description: None,
             attributes: Arc::default(),
-            memberships: Vec::new(),
+            memberships: Arc::default(),
             current_organization: None,
             created_at: at,
             created_by: None,
@@ -188,19 +193,23 @@ impl User {
     }
 
     /// The name to show: the display name, else "first last" of what is there; `None` if there is nothing.
-    pub fn name(&self) -> Option<String> {
+    pub fn name(&self) -> Option<Text> {
         self.display_name.clone().or_else(|| self.full_name())
     }
 
     /// "first last" of what is there; `None` if there is nothing.
-    pub fn full_name(&self) -> Option<String> {
+    pub fn full_name(&self) -> Option<Text> {
         let parts: Vec<&str> = [&self.first_name, &self.last_name]
             .into_iter()
             .flatten()
-            .map(String::as_str)
+            .map(Text::as_str)
             .filter(|part| !part.is_empty())
             .collect();
-        if parts.is_empty() { None } else { Some(parts.join(" ")) }
+        if parts.is_empty() {
+            None
+        } else {
+            Some(parts.join(" ").into())
+        }
     }
 
     /// Where he works now: his membership in the organization that he chose while that is active, else his first active
@@ -218,12 +227,12 @@ impl User {
 
     /// The key by which user names are unique: lower case.
     pub fn username_key(&self) -> Option<String> {
-        self.username.as_ref().map(|name| name.to_lowercase())
+        self.username.as_deref().map(str::to_lowercase)
     }
 
     /// The key by which mail addresses are found: lower case.
     pub fn email_key(&self) -> Option<String> {
-        self.email.as_ref().map(|email| email.to_lowercase())
+        self.email.as_deref().map(str::to_lowercase)
     }
 }
 

@@ -202,7 +202,13 @@ pub(crate) fn patches() -> impl Strategy<Value = UserPatch> {
 
 fn phone() -> impl Strategy<Value = Option<Phone>> {
     let parts = (prop::option::of(short()), prop::option::of(short()));
-    parts.prop_map(|(prefix, number)| Some(Phone { prefix, number }).filter(|phone| *phone != Phone::default()))
+    parts.prop_map(|(prefix, number)| {
+        Some(Phone {
+            prefix: prefix.map(Into::into),
+            number: number.map(Into::into),
+        })
+        .filter(|phone| *phone != Phone::default())
+    })
 }
 
 fn settings() -> impl Strategy<Value = Option<Settings>> {
@@ -258,12 +264,12 @@ pub(crate) fn users() -> impl Strategy<Value = User> {
         User {
             revision: Revision(revision),
             updated_at: created_at.plus_seconds(age),
-            username,
-            email,
-            first_name,
-            last_name,
-            display_name,
-            title,
+            username: username.map(Into::into),
+            email: email.map(Into::into),
+            first_name: first_name.map(Into::into),
+            last_name: last_name.map(Into::into),
+            display_name: display_name.map(Into::into),
+            title: title.map(Into::into),
             status,
             is_bot,
             role,
@@ -273,7 +279,7 @@ pub(crate) fn users() -> impl Strategy<Value = User> {
             description: description.map(Into::into),
             attributes: attributes.into(),
             last_login_at,
-            memberships: ORGANIZATIONS.map(membership).to_vec(),
+            memberships: ORGANIZATIONS.map(membership).to_vec().into(),
             current_organization,
             ..User::new(UserId(Uuid::from_u128(id)), Serial(7), created_at)
         }

@@ -152,21 +152,21 @@ fn user(number: u32, place: &Place) -> User {
     let mut user = User::new(UserId(id), Serial(place.first_serial + number), place.at);
     let [first, last] = [pick(&FIRST, number), pick(&LAST, number / 16)];
     let username = format!("{}.{}.{number}", first.to_lowercase(), last.to_lowercase());
-    user.email = Some(format!("{username}@example.com"));
-    user.username = Some(username);
-    user.first_name = Some(first.to_owned());
-    user.last_name = Some(last.to_owned());
-    user.title = Some(pick(&TITLES, number / 3).to_owned());
+    user.email = Some(format!("{username}@example.com").into());
+    user.username = Some(username.into());
+    user.first_name = Some(first.into());
+    user.last_name = Some(last.into());
+    user.title = Some(pick(&TITLES, number / 3).into());
     user.status = Some(Status::Enabled);
     user.is_bot = Some(false);
     user.phone = Some(Phone {
-        prefix: Some("+34".to_owned()),
-        number: Some(format!("6{number:08}")),
+        prefix: Some("+34".into()),
+        number: Some(format!("6{number:08}").into()),
     });
     user.settings = Some(settings().into());
     user.role = Some(place.role);
     user.description = description(number).as_object().cloned().map(Into::into);
-    user.memberships.push(Membership {
+    user.memberships = [Membership {
         organization: place.organization,
         status: MembershipStatus::Active,
         groups: vec![place.group],
@@ -174,7 +174,8 @@ fn user(number: u32, place: &Place) -> User {
         invited_at: Some(place.at),
         joined_at: Some(place.at),
         last_access_at: None,
-    });
+    }]
+    .into();
     user
 }
 
@@ -235,7 +236,7 @@ mod tests {
     fn users_are_distinct_and_the_same_every_time() {
         let users: Vec<User> = (0..5_000).map(|number| user(number, &somewhere())).collect();
         let ids: HashSet<UserId> = users.iter().map(|user| user.id).collect();
-        let names: HashSet<&String> = users.iter().filter_map(|user| user.username.as_ref()).collect();
+        let names: HashSet<_> = users.iter().filter_map(|user| user.username.as_ref()).collect();
         assert_eq!((ids.len(), names.len()), (5_000, 5_000));
         assert_eq!(users[4_321], user(4_321, &somewhere()));
         assert_eq!(users[0].serial, Serial(6));
@@ -246,11 +247,11 @@ mod tests {
         use patchbay_core::{packed::Packed, patch::Patch, settings::PhonePatch, user::UserPatch};
         let user = user(MOST - 1, &somewhere());
         let patch = UserPatch {
-            username: Patch::from(user.username.clone()),
-            email: Patch::from(user.email.clone()),
+            username: Patch::from(user.username.clone()).map(String::from),
+            email: Patch::from(user.email.clone()).map(String::from),
             description: Patch::from(user.description.as_ref().map(Packed::read)),
             phone: Patch::Value(PhonePatch {
-                number: Patch::from(user.phone.clone().and_then(|phone| phone.number)),
+                number: Patch::from(user.phone.clone().and_then(|phone| phone.number)).map(String::from),
                 ..PhonePatch::default()
             }),
             ..UserPatch::default()

@@ -5,7 +5,7 @@
 
 use std::{fmt, marker::PhantomData};
 
-use patchbay_core::patch::Patch;
+use patchbay_core::{patch::Patch, text::Text};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
@@ -149,11 +149,16 @@ pub(super) struct User {
     pub(super) remote_id: Option<String>,
     #[schema(value_type = Option<std::collections::HashMap<String, Value>>)]
     pub(super) unified_custom_fields: Option<Map<String, Value>>,
-    pub(super) primary_email_address: Option<String>,
-    pub(super) first_name: Option<String>,
-    pub(super) last_name: Option<String>,
-    pub(super) name: Option<String>,
-    pub(super) username: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub(super) primary_email_address: Option<Text>,
+    #[schema(value_type = Option<String>)]
+    pub(super) first_name: Option<Text>,
+    #[schema(value_type = Option<String>)]
+    pub(super) last_name: Option<Text>,
+    #[schema(value_type = Option<String>)]
+    pub(super) name: Option<Text>,
+    #[schema(value_type = Option<String>)]
+    pub(super) username: Option<Text>,
     #[schema(value_type = Option<bool>)]
     pub(super) is_bot_user: Option<Flag>,
     pub(super) roles: Option<Vec<Role>>,

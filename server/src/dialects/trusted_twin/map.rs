@@ -8,6 +8,7 @@ use patchbay_core::{
     id::{RoleId, TenantId},
     packed::Packed,
     patch::Patch,
+    text::Text,
     user::{Unfit, User, UserPatch},
 };
 use serde::de::IgnoredAny;
@@ -150,7 +151,7 @@ pub(super) fn encode_user(user: &User, tenant: TenantId) -> wire::User {
     let activity = user.attributes.get(ACTIVITY).and_then(Value::as_object);
     wire::User {
         uuid: Some(user.id.to_string()),
-        name: Some(user.name().unwrap_or_else(|| NAMELESS.to_owned())),
+        name: Some(user.name().map_or_else(|| NAMELESS.to_owned(), String::from)),
         account: Some(tenant.to_string()),
         role: user.role.map(|role| role.to_string()),
         description: user.description.as_ref().map(Packed::read),
@@ -185,7 +186,7 @@ fn moment(seconds: &Number) -> Option<Timestamp> {
 /// A user of a remote system, with what the vendor told of him.
 pub(super) fn decode_user(id: &str, wire: wire::User) -> User {
     let mut user = User::remote(id);
-    user.display_name = wire.name;
+    user.display_name = wire.name.map(Text::from);
     user.description = wire.description.map(Into::into);
     let attributes = [
         (ACTIVITY, wire.activity.map(Value::Object)),

@@ -92,8 +92,8 @@ pub(super) fn user(user: &User) -> usize {
         + memberships.sum::<usize>()
 }
 
-fn text(text: Option<&String>) -> usize {
-    text.map_or(0, String::len)
+fn text(text: Option<&impl AsRef<str>>) -> usize {
+    text.map_or(0, |text| text.as_ref().len())
 }
 
 fn members<'a>(members: impl IntoIterator<Item = (&'a String, &'a Value)>) -> usize {

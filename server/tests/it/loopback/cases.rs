@@ -67,7 +67,7 @@ pub static CASES: [Case; 4] = [
             })
         },
         becomes: |user| {
-            user.first_name = Some("Hannah".to_owned());
+            user.first_name = Some("Hannah".into());
             user.last_name = None;
             user.is_bot = Some(true);
             user.status = Some(Status::Blocked);
@@ -95,8 +95,8 @@ pub static CASES: [Case; 4] = [
         at: "/user",
         sent: || json!({ "name": "Hannah", "login": "hannah", "status": "Disabled", "title": null }),
         becomes: |user| {
-            user.display_name = Some("Hannah".to_owned());
-            user.username = Some("hannah".to_owned());
+            user.display_name = Some("Hannah".into());
+            user.username = Some("hannah".into());
             user.status = Some(Status::Disabled);
             user.title = None;
         },
@@ -126,8 +126,8 @@ pub static CASES: [Case; 4] = [
         at: "",
         sent: || json!({ "firstName": "Hannah", "email": "hannah@example.com", "phone": null }),
         becomes: |user| {
-            user.first_name = Some("Hannah".to_owned());
-            user.email = Some("hannah@example.com".to_owned());
+            user.first_name = Some("Hannah".into());
+            user.email = Some("hannah@example.com".into());
             user.phone = None;
         },
         shows: || json!({ "first_name": "Hannah", "last_name": "Solo", "primary_email_address": "hannah@example.com" }),
@@ -145,7 +145,7 @@ pub static CASES: [Case; 4] = [
         at: "",
         sent: || json!({ "name": "Hannah", "description": null }),
         becomes: |user| {
-            user.display_name = Some("Hannah".to_owned());
+            user.display_name = Some("Hannah".into());
             user.description = None;
         },
         shows: || json!({ "name": "Hannah" }),

@@ -29,15 +29,20 @@ async fn keep_member_of_two(patchbay: &Patchbay, second: MembershipStatus) {
     let mut user = User::new(UserId(Uuid::from_u128(77)), Serial(77), Timestamp::from_millis(0));
     user.role = role;
     for (serial, status) in [(1, MembershipStatus::Active), (2, second)] {
-        user.memberships.push(Membership {
-            organization: organization(patchbay, serial).await.id,
-            status,
-            groups: vec![GroupId(Uuid::from_u128(1))],
-            invitation_notes: None,
-            invited_at: None,
-            joined_at: None,
-            last_access_at: None,
-        });
+        user.memberships = user
+            .memberships
+            .iter()
+            .cloned()
+            .chain([Membership {
+                organization: organization(patchbay, serial).await.id,
+                status,
+                groups: vec![GroupId(Uuid::from_u128(1))],
+                invitation_notes: None,
+                invited_at: None,
+                joined_at: None,
+                last_access_at: None,
+            }])
+            .collect();
     }
     patchbay.keep(Delta::CreateUser(Box::new(user))).await;
 }

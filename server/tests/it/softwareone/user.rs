@@ -301,15 +301,20 @@ async fn accounts_are_shown_as_far_as_the_caller_sees() {
     let patchbay = Patchbay::new().await;
     let mut user = User::new(UserId(Uuid::from_u128(6)), Serial(6), Timestamp::default());
     for serial in [2, 1] {
-        user.memberships.push(Membership {
-            organization: organization(&patchbay, serial).await.id,
-            status: MembershipStatus::Active,
-            groups: Vec::new(),
-            invitation_notes: None,
-            invited_at: None,
-            joined_at: None,
-            last_access_at: None,
-        });
+        user.memberships = user
+            .memberships
+            .iter()
+            .cloned()
+            .chain([Membership {
+                organization: organization(&patchbay, serial).await.id,
+                status: MembershipStatus::Active,
+                groups: Vec::new(),
+                invitation_notes: None,
+                invited_at: None,
+                joined_at: None,
+                last_access_at: None,
+            }])
+            .collect();
     }
     patchbay.keep(Delta::CreateUser(Box::new(user))).await;
     let path = "/public/v1/accounts/users/USR-0000-0006";

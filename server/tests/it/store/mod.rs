@@ -76,8 +76,8 @@ pub fn uid(n: u32) -> UserId {
 
 pub fn user(n: u32) -> User {
     let mut user = User::new(uid(n), Serial(n), at(0));
-    user.username = Some(format!("User{n}"));
-    user.email = Some(format!("User{n}@Example.com"));
+    user.username = Some(format!("User{n}").into());
+    user.email = Some(format!("User{n}@Example.com").into());
     user
 }
 

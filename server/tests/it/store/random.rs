@@ -91,7 +91,7 @@ fn expect() -> impl Strategy<Value = Expect> {
 fn delta(tenant: TenantId) -> impl Strategy<Value = Delta> {
     let create = (1..5_u32, 1..5_u32, option::of("[aAb]")).prop_map(|(n, serial, username)| {
         let mut user = User::new(uid(n), Serial(serial), at(0));
-        user.username = username;
+        user.username = username.map(Into::into);
         Delta::CreateUser(Box::new(user))
     });
     let update = (1..5_u32, expect(), delta_of_user()).prop_map(|(n, expect, patch)| Delta::UpdateUser {

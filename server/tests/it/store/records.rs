@@ -457,7 +457,7 @@ async fn mail_addresses_are_unique_where_that_is_asked_for(store: Arc<dyn Store>
     let told = store.commit(unique(patch(2, Expect::Any, both))).await;
     assert!(matches!(told, Err(Error::Taken { field: "username" })), "{told:?}");
     let mut another = user(4);
-    another.email = Some("user1@example.com".to_owned());
+    another.email = Some("user1@example.com".into());
     let create = vec![Delta::CreateUser(Box::new(another))];
     assert_eq!(refused(store.commit(unique(changeset(T, create))).await), "taken");
     assert_eq!(*get(&*store, 2).await, user(2), "nothing is applied");

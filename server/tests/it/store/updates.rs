@@ -97,7 +97,7 @@ async fn unique_conflicts_are_named(store: Arc<dyn Store>) {
         named(store.commit(create(&|user| user.serial = Serial(1))).await.map(drop)),
         "serial"
     );
-    let same_name = |user: &mut patchbay_core::user::User| user.username = Some("uSeR1".to_owned());
+    let same_name = |user: &mut patchbay_core::user::User| user.username = Some("uSeR1".into());
     assert_eq!(named(store.commit(create(&same_name)).await.map(drop)), "username");
     let all = |user: &mut patchbay_core::user::User| {
         user.serial = Serial(2);

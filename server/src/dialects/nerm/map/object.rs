@@ -7,6 +7,7 @@ use patchbay_core::{
     clock::Timestamp,
     packed::Packed,
     settings::Settings,
+    text::Text,
     user::{Status, User},
 };
 use serde_json::Value;
@@ -25,12 +26,12 @@ pub(in crate::dialects::nerm) fn encode_user(user: &User) -> wire::User {
     wire::User {
         id: user.public_id(),
         uid: Some(kept("uid").unwrap_or_else(|| uid(user.id.0))),
-        name: user.name(),
-        email: user.email.clone(),
+        name: user.name().map(String::from),
+        email: user.email.clone().map(String::from),
         kind: Some(kept("type").unwrap_or_else(|| UserType::NeprofileUser.as_str().to_owned())),
-        title: user.title.clone(),
+        title: user.title.clone().map(String::from),
         status: user.status.map(|status| wire_status(status).as_str().to_owned()),
-        login: user.username.clone(),
+        login: user.username.clone().map(String::from),
         last_login: user.last_login_at.as_ref().map(Timestamp::to_string),
         cookies_accepted_at: kept("cookies_accepted_at"),
         preferred_language: settings.language_code,
@@ -78,10 +79,10 @@ pub(in crate::dialects::nerm) fn decode_user(wire: wire::User) -> Option<User> {
         return None;
     }
     let mut user = User::remote(&id);
-    user.username = login;
-    user.email = email;
-    user.display_name = name;
-    user.title = title;
+    user.username = login.map(Text::from);
+    user.email = email.map(Text::from);
+    user.display_name = name.map(Text::from);
+    user.title = title.map(Text::from);
     user.status = status.as_deref().and_then(domain_status);
     user.last_login_at = last_login.as_deref().and_then(moment);
     let settings = Settings {

@@ -13,6 +13,7 @@ use patchbay_core::{
     provider::UserView,
     revision::Revision,
     settings::{NumberFormat, Phone, Settings},
+    text::Text,
     user::{Status, User},
 };
 
@@ -34,8 +35,8 @@ pub(in super::super) fn user(view: &UserView) -> wire::User {
         icon: icon(user),
         revision: Some(user.revision.0),
         phone: user.phone.as_ref().map(phone),
-        first_name: user.first_name.clone(),
-        last_name: user.last_name.clone(),
+        first_name: user.first_name.clone().map(String::from),
+        last_name: user.last_name.clone().map(String::from),
         last_login_at: user.last_login_at.map(|at| at.to_string()),
         settings: user.settings.as_ref().map(Packed::read).map(settings),
         accounts: view
@@ -58,7 +59,7 @@ pub(in super::super) fn minimal(user: &User) -> wire::User {
         name: None,
         icon: None,
         revision: None,
-        email: user.email.clone(),
+        email: user.email.clone().map(String::from),
         status: user.status.map(|now| status(now).to_owned()),
         phone: None,
         first_name: None,
@@ -95,11 +96,11 @@ pub(in super::super) fn account_user(view: &UserView, account: &Organization) ->
             icon: icon(user),
             revision: Some(user.revision.0),
         },
-        email: user.email.clone(),
+        email: user.email.clone().map(String::from),
         status: Some(membership_status(membership.status).to_owned()),
         phone: user.phone.as_ref().map(phone),
-        first_name: user.first_name.clone(),
-        last_name: user.last_name.clone(),
+        first_name: user.first_name.clone().map(String::from),
+        last_name: user.last_name.clone().map(String::from),
         settings: user.settings.as_ref().map(Packed::read).map(settings),
         groups: groups(view, membership),
         modules: Vec::new(),
@@ -114,7 +115,7 @@ pub(in super::super) fn account_user(view: &UserView, account: &Organization) ->
 
 /// "first last", which the vendor derives; the display name of other dialects only where both are unset.
 fn name(user: &User) -> Option<String> {
-    user.full_name().or_else(|| user.name())
+    user.full_name().or_else(|| user.name()).map(String::from)
 }
 
 fn icon(user: &User) -> Option<String> {
@@ -202,8 +203,8 @@ fn membership_status(status: MembershipStatus) -> &'static str {
 
 fn phone(phone: &Phone) -> wire::PhoneNumber {
     wire::PhoneNumber {
-        prefix: phone.prefix.clone(),
-        number: phone.number.clone(),
+        prefix: phone.prefix.clone().map(String::from),
+        number: phone.number.clone().map(String::from),
     }
 }
 
@@ -231,17 +232,17 @@ pub(in super::super) fn decode(wire: wire::User) -> User {
     user.created_at = created.or(updated).unwrap_or_default();
     user.updated_at = updated.or(created).unwrap_or_default();
     user.revision = wire.revision.map_or(Revision::FIRST, Revision);
-    user.email = wire.email;
-    user.first_name = wire.first_name;
-    user.last_name = wire.last_name;
+    user.email = wire.email.map(Text::from);
+    user.first_name = wire.first_name.map(Text::from);
+    user.last_name = wire.last_name.map(Text::from);
     user.status = wire.status.as_deref().and_then(decode_status);
     let told = wire.status.filter(|told| user.status.map(status) != Some(told));
     if let Some(told) = told {
         Arc::make_mut(&mut user.attributes).insert(format!("{ATTRIBUTES}status"), told.into());
     }
     user.phone = wire.phone.map(|phone| Phone {
-        prefix: phone.prefix,
-        number: phone.number,
+        prefix: phone.prefix.map(Text::from),
+        number: phone.number.map(Text::from),
     });
     user.settings = wire.settings.map(decode_settings).map(Into::into);
     user.last_login_at = moment(wire.last_login_at);
