@@ -5,7 +5,11 @@ use std::collections::{HashMap, HashSet};
 use patchbay_core::{audit::ChainHash, id::TenantId};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{prepare::Entry, read::key};
+use super::{
+    prepare::Entry,
+    read::key,
+    statements::{Sql, Statements},
+};
 
 /// The most chains whose end is kept in memory; beyond that all are read again.
 const MOST: usize = 10_000;
@@ -48,23 +52,26 @@ impl Heads {
     }
 
     /// Writes an entry behind the end of a tenant's chain, which moves on.
-    pub(super) fn append(&mut self, conn: &Connection, tenant: TenantId, entry: &Entry) -> rusqlite::Result<()> {
+    pub(super) fn append(
+        &mut self,
+        statements: &mut Statements<'_>,
+        tenant: TenantId,
+        entry: &Entry,
+    ) -> rusqlite::Result<()> {
         let head = match self.known(tenant) {
             Some(head) => head,
-            None => load(conn, tenant)?,
+            None => load(statements.conn, tenant)?,
         };
-        self.known.insert(tenant, head.append(conn, tenant, entry)?);
+        self.known.insert(tenant, head.append(statements, tenant, entry)?);
         self.moved.insert(tenant);
         Ok(())
     }
 
     /// Writes the ends that moved: once per batch, not once per entry.
-    pub(super) fn flush(&mut self, conn: &Connection) -> rusqlite::Result<()> {
-        const SQL: &str = "INSERT INTO audit_head (tenant, position, hash) VALUES (?1, ?2, ?3) \
-            ON CONFLICT (tenant) DO UPDATE SET position = excluded.position, hash = excluded.hash";
+    pub(super) fn flush(&mut self, statements: &mut Statements<'_>) -> rusqlite::Result<()> {
         for tenant in self.moved.drain() {
             if let Some(head) = self.known.get(&tenant) {
-                let mut statement = conn.prepare_cached(SQL)?;
+                let statement = statements.of(Sql::MoveHead)?;
                 statement.execute((key(&tenant.0), head.position.cast_signed(), &head.hash.0[..]))?;
             }
         }
@@ -89,12 +96,15 @@ pub(super) fn load(conn: &Connection, tenant: TenantId) -> rusqlite::Result<Head
 
 impl Head {
     /// Writes an entry behind this end; answers the new end.
-    fn append(self, conn: &Connection, tenant: TenantId, entry: &Entry) -> rusqlite::Result<Self> {
-        const SQL: &str = "INSERT INTO audit (tenant, position, entry, hash) VALUES (?1, ?2, ?3, ?4)";
+    fn append(self, statements: &mut Statements<'_>, tenant: TenantId, entry: &Entry) -> rusqlite::Result<Self> {
         let position = self.position + 1;
         let hash = self.hash.follow(position, entry.digest);
-        conn.prepare_cached(SQL)?
-            .execute((key(&tenant.0), position.cast_signed(), &entry.bytes, &hash.0[..]))?;
+        statements.of(Sql::AppendAudit)?.execute((
+            key(&tenant.0),
+            position.cast_signed(),
+            &entry.bytes,
+            &hash.0[..],
+        ))?;
         Ok(Self { position, hash })
     }
 }

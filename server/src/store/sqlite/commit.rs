@@ -19,45 +19,47 @@ use super::{
     ledger,
     prepare::{Entry, Prepared},
     read::key,
-    remember, users,
+    remember,
+    statements::Statements,
+    users,
 };
 use crate::store::row::encode;
 
 /// Writes a changeset within a savepoint.
 pub(super) fn write(
-    conn: &Connection,
+    statements: &mut Statements<'_>,
     heads: &mut Heads,
     changeset: &Changeset,
     prepared: Option<&Prepared>,
 ) -> Result<Committed, Fault> {
     if let Some(asked) = &changeset.idempotency
-        && let Some(outcome) = remember::recall(conn, changeset.tenant, asked, changeset.at)?
+        && let Some(outcome) = remember::recall(statements.conn, changeset.tenant, asked, changeset.at)?
     {
         return Ok(outcome);
     }
     if let Some(prepared) = prepared
-        && let Some(committed) = swap(conn, heads, changeset, prepared)?
+        && let Some(committed) = swap(statements, heads, changeset, prepared)?
     {
-        remember::remember(conn, changeset, &committed, Some(&prepared.document))?;
+        remember::remember(statements.conn, changeset, &committed, Some(&prepared.document))?;
         return Ok(committed);
     }
     let mut outcome = Outcome::new(changeset);
     for delta in &changeset.deltas {
-        outcome.apply(conn, changeset, delta)?;
+        outcome.apply(statements, changeset, delta)?;
     }
     let Outcome { committed, changes } = outcome;
     if let Some(entry) = changeset.audit.as_ref().filter(|_| committed.changed) {
         let revision = committed.user.as_ref().map(|user| user.revision);
         let entry = Entry::new(&mut entry.clone(), changes, revision)?;
-        heads.append(conn, changeset.tenant, &entry)?;
+        heads.append(statements, changeset.tenant, &entry)?;
     }
-    remember::remember(conn, changeset, &committed, None)?;
+    remember::remember(statements.conn, changeset, &committed, None)?;
     Ok(committed)
 }
 
 /// Writes the prepared update over the revision that it was made from; `None` if the user is not at that revision.
 fn swap(
-    conn: &Connection,
+    statements: &mut Statements<'_>,
     heads: &mut Heads,
     changeset: &Changeset,
     prepared: &Prepared,
@@ -70,17 +72,17 @@ fn swap(
         icon,
         entry,
     } = prepared;
-    if !users::write(conn, changeset.tenant, *from, user, document, *rekeyed)? {
+    if !users::write(statements, changeset.tenant, *from, user, document, *rekeyed)? {
         return Ok(None);
     }
     if changeset.unique_email {
-        users::check_email(conn, changeset.tenant, changeset.seen.as_deref(), user)?;
+        users::check_email(statements.conn, changeset.tenant, changeset.seen.as_deref(), user)?;
     }
     if let ([Delta::UpdateUser { patch, .. }], true) = (changeset.deltas.as_slice(), *icon) {
-        users::put_icon(conn, changeset.tenant, user.id, patch.icon.value())?;
+        users::put_icon(statements.conn, changeset.tenant, user.id, patch.icon.value())?;
     }
     if let Some(entry) = entry {
-        heads.append(conn, changeset.tenant, entry)?;
+        heads.append(statements, changeset.tenant, entry)?;
     }
     Ok(Some(Committed {
         user: Some(user.clone()),
@@ -109,11 +111,13 @@ impl Outcome {
         }
     }
 
-    fn apply(&mut self, conn: &Connection, changeset: &Changeset, delta: &Delta) -> Result<(), Fault> {
+    fn apply(&mut self, statements: &mut Statements<'_>, changeset: &Changeset, delta: &Delta) -> Result<(), Fault> {
+        let conn = statements.conn;
         let (tenant, at) = (changeset.tenant, changeset.at);
         let changed = match delta {
             Delta::UpdateUser { id, expect, patch } => {
-                let (before, update) = users::update(conn, tenant, *id, expect, patch, at, changeset.by.as_ref())?;
+                let (before, update) =
+                    users::update(statements, tenant, *id, expect, patch, at, changeset.by.as_ref())?;
                 if changeset.unique_email {
                     users::check_email(conn, tenant, Some(&before), &update.user)?;
                 }

@@ -17,6 +17,7 @@ mod open;
 mod prepare;
 mod read;
 mod remember;
+mod statements;
 mod users;
 mod weight;
 mod writer;
@@ -135,19 +136,17 @@ impl SqliteStore {
         let shared = Arc::new(Shared::default());
         let (sender, receiver) = sync_channel(options.queue);
         let (stop_checkpointer, stop) = channel();
-        let writer = Writer::new(
-            writer,
-            shared.clone(),
-            Told {
-                cache: cache.clone(),
-                changes,
-            },
-            options.batch,
-        );
+        let told = Told {
+            cache: cache.clone(),
+            changes,
+        };
+        let (writing, batch) = (shared.clone(), options.batch);
         let checkpointer = Checkpointer::new(copier, shared.clone(), options.log_pages);
         let every = options.checkpoint_every;
         let threads = Threads {
-            writer: spawn(folder, "store-writer", move || writer.run(&receiver))?,
+            writer: spawn(folder, "store-writer", move || {
+                Writer::new(&writer, writing, told, batch).run(&receiver);
+            })?,
             checkpointer: spawn(folder, "store-checkpoint", move || checkpointer.run(every, &stop))?,
             stop_checkpointer,
         };

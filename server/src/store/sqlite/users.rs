@@ -17,13 +17,14 @@ use rusqlite::{Connection, OptionalExtension};
 use super::{
     fault::{Fault, is_taken},
     read::key,
+    statements::{Sql, Statements},
 };
 use crate::store::row::{decode, encode};
 
 /// Works a delta out on the record as it stands and writes the outcome, if there is one. Answers the user as he was, and
 /// what became of him.
 pub(super) fn update(
-    conn: &Connection,
+    statements: &mut Statements<'_>,
     tenant: TenantId,
     id: UserId,
     expect: &Expect,
@@ -31,19 +32,19 @@ pub(super) fn update(
     at: Timestamp,
     by: Option<&Arc<Author>>,
 ) -> Result<(User, Update), Fault> {
-    let current = load(conn, tenant, id)?;
+    let current = load(statements.conn, tenant, id)?;
     let update = changeset::update(current.as_ref(), expect, patch, at, by)?;
     let current = current.ok_or(Error::NotFound { what: "user" })?;
     if !update.changes.is_empty() {
         let document = encode(&update.user)?;
         let rekeyed =
             current.username_key() != update.user.username_key() || current.email_key() != update.user.email_key();
-        let written = write(conn, tenant, current.revision, &update.user, &document, rekeyed)?;
+        let written = write(statements, tenant, current.revision, &update.user, &document, rekeyed)?;
         if !written {
             return Err(Error::internal("a user changed within the transaction that loaded him").into());
         }
         if update.user.icon != current.icon {
-            put_icon(conn, tenant, id, patch.icon.value())?;
+            put_icon(statements.conn, tenant, id, patch.icon.value())?;
         }
     }
     Ok((current, update))
@@ -70,15 +71,13 @@ pub(super) fn check_email(
 /// Writes a user over one revision of him; false if he is not at that revision. Indexes are touched only if he is
 /// `rekeyed`.
 pub(super) fn write(
-    conn: &Connection,
+    statements: &mut Statements<'_>,
     tenant: TenantId,
     from: Revision,
     user: &User,
     document: &[u8],
     rekeyed: bool,
 ) -> Result<bool, Fault> {
-    const PLAIN: &str = "UPDATE users SET revision = ?4, role = ?5, doc = ?6 \
-        WHERE tenant = ?1 AND id = ?2 AND revision = ?3";
     const REKEYED: &str = "UPDATE users SET revision = ?4, role = ?5, doc = ?6, username_key = ?7, email_key = ?8 \
         WHERE tenant = ?1 AND id = ?2 AND revision = ?3";
     let (tenant_key, id, role) = (
@@ -89,11 +88,13 @@ pub(super) fn write(
     let (from, to) = (from.0.cast_signed(), user.revision.0.cast_signed());
     let rows = if rekeyed {
         let (username, email) = (user.username_key(), user.email_key());
+        let conn = statements.conn;
         conn.prepare_cached(REKEYED)?
             .execute((tenant_key, id, from, to, role, document, username, email))
             .map_err(|error| taken(conn, tenant, user, error))?
     } else {
-        conn.prepare_cached(PLAIN)?
+        statements
+            .of(Sql::UpdateUser)?
             .execute((tenant_key, id, from, to, role, document))?
     };
     Ok(rows == 1)

@@ -12,6 +12,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError},
     },
+    thread,
     time::Duration,
 };
 
@@ -31,13 +32,18 @@ use super::{
     checkpoint, commit,
     fault::{Fault, failure},
     prepare::Prepared,
-    remember, weight,
+    remember,
+    statements::{Sql, Statements},
+    weight,
 };
 
 /// How often an idle writer looks whether another process has written.
 const LOOK_AROUND: Duration = Duration::from_secs(1);
 /// The most bytes of records in one batch, roughly; the job that goes beyond is still taken.
 const BATCH_BYTES: usize = 8 << 20;
+/// How many times a batch takes in what is queued. In between, callers who are ready to run and wait for a processor go
+/// first: what they queue joins the batch, and costs no sync of its own. If there are none, nothing is lost.
+const GATHERED: usize = 3;
 
 /// What the writer is asked.
 pub(super) enum Message {
@@ -145,8 +151,8 @@ fn closed() -> Error {
 }
 
 /// The writer's own state.
-pub(super) struct Writer {
-    conn: Connection,
+pub(super) struct Writer<'c> {
+    statements: Statements<'c>,
     heads: Heads,
     data_version: i64,
     shared: Arc<Shared>,
@@ -162,11 +168,11 @@ pub(super) struct Told {
     pub(super) changes: Arc<Changes>,
 }
 
-impl Writer {
+impl<'c> Writer<'c> {
     /// A writer of batches of at most `most` changesets.
-    pub(super) fn new(conn: Connection, shared: Arc<Shared>, told: Told, most: usize) -> Self {
+    pub(super) fn new(conn: &'c Connection, shared: Arc<Shared>, told: Told, most: usize) -> Self {
         Self {
-            conn,
+            statements: Statements::new(conn),
             heads: Heads::default(),
             data_version: 0,
             shared,
@@ -180,17 +186,20 @@ impl Writer {
         let mut stopping = false;
         while let Some(first) = self.next(queue, stopping) {
             let mut batch = Batch::default();
-            let mut message = Some(first);
-            while let Some(taken) = message {
-                stopping |= batch.take(taken);
-                let full = batch.jobs.len() >= self.most || batch.weight >= BATCH_BYTES;
-                message = if full { None } else { queue.try_recv().ok() };
+            stopping |= batch.take(first);
+            for _ in 0..GATHERED {
+                let before = batch.jobs.len();
+                stopping |= batch.fill(queue, self.most);
+                if batch.jobs.len() == before {
+                    break;
+                }
+                thread::yield_now();
             }
             self.shared.queued.fetch_sub(batch.weight, Ordering::Relaxed);
             self.work(batch);
             self.reset_log();
         }
-        if let Err(error) = checkpoint::run(&self.conn, checkpoint::Mode::Truncate) {
+        if let Err(error) = checkpoint::run(self.statements.conn, checkpoint::Mode::Truncate) {
             tracing::warn!(%error, "the log was not emptied at the end; the next start does it");
         }
     }
@@ -244,8 +253,8 @@ impl Writer {
             tracing::error!(?error, "a batch was not written");
             self.heads.clear();
             self.told.cache.forget();
-            if !self.conn.is_autocommit()
-                && let Err(error) = self.execute("ROLLBACK")
+            if !self.statements.conn.is_autocommit()
+                && let Err(error) = self.statements.conn.execute_batch("ROLLBACK")
             {
                 tracing::error!(%error, "a batch was not rolled back");
             }
@@ -260,11 +269,11 @@ impl Writer {
             .iter()
             .map(|job| self.write(job))
             .collect::<rusqlite::Result<Vec<_>>>()?;
-        self.heads.flush(&self.conn)?;
+        self.heads.flush(&mut self.statements)?;
         for (tenant, now) in keyed(jobs) {
-            remember::purge(&self.conn, tenant, now)?;
+            remember::purge(self.statements.conn, tenant, now)?;
         }
-        self.execute("COMMIT")?;
+        self.statements.run(Sql::Commit)?;
         self.tell(jobs, &outcomes);
         Ok(outcomes)
     }
@@ -282,13 +291,13 @@ impl Writer {
 
     /// Begins, and forgets what is known of the chains if another process has written since.
     fn begin(&mut self) -> rusqlite::Result<()> {
-        self.execute("BEGIN IMMEDIATE")?;
+        self.statements.run(Sql::Begin)?;
         self.notice_others()
     }
 
     /// Forgets what is kept in memory if another process has written since.
     fn notice_others(&mut self) -> rusqlite::Result<()> {
-        let mut statement = self.conn.prepare_cached("PRAGMA data_version")?;
+        let statement = self.statements.of(Sql::DataVersion)?;
         let version = statement.query_row([], |row| row.get(0))?;
         if version != self.data_version {
             self.data_version = version;
@@ -304,26 +313,27 @@ impl Writer {
             changeset, prepared, ..
         } = &*job.work;
         let head = self.heads.known(changeset.tenant);
-        self.execute("SAVEPOINT changeset")?;
-        let outcome = commit::write(&self.conn, &mut self.heads, changeset, prepared.as_ref());
+        self.statements.run(Sql::Savepoint)?;
+        let outcome = commit::write(&mut self.statements, &mut self.heads, changeset, prepared.as_ref());
         match outcome {
-            Err(Fault::Database(error)) if self.conn.is_autocommit() => return Err(error),
+            Err(Fault::Database(error)) if self.statements.conn.is_autocommit() => return Err(error),
             Err(_) => {
-                self.execute("ROLLBACK TO changeset")?;
+                self.statements.conn.execute_batch("ROLLBACK TO changeset")?;
                 self.heads.restore(changeset.tenant, head);
             }
             Ok(_) => {}
         }
-        self.execute("RELEASE changeset")?;
+        self.statements.run(Sql::Release)?;
         Ok(outcome.map_err(Error::from))
     }
 
     /// Writes the schema's version, whatever it is by now, over itself: the smallest real write.
     fn probe(&mut self) -> rusqlite::Result<()> {
         self.begin()?;
-        let version: i64 = self.conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        self.conn.pragma_update(None, "user_version", version)?;
-        self.execute("COMMIT")
+        let conn = self.statements.conn;
+        let version: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        conn.pragma_update(None, "user_version", version)?;
+        self.statements.run(Sql::Commit)
     }
 
     /// Lets the log begin anew if the checkpointer asks for it: what is not yet in the database is little by then. Done
@@ -332,17 +342,13 @@ impl Writer {
         if !self.shared.reset.swap(false, Ordering::Relaxed) {
             return;
         }
-        if let Err(error) = checkpoint::restart(&self.conn) {
+        if let Err(error) = checkpoint::restart(self.statements.conn) {
             tracing::warn!(%error, "the log was not reset; it is tried again");
         }
     }
-
-    fn execute(&self, sql: &str) -> rusqlite::Result<()> {
-        self.conn.prepare_cached(sql)?.execute([]).map(|_| ())
-    }
 }
 
-impl Drop for Writer {
+impl Drop for Writer<'_> {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::Relaxed);
     }
@@ -357,6 +363,16 @@ struct Batch {
 }
 
 impl Batch {
+    /// Takes in what is queued, up to so many jobs; true if the writer is asked to stop.
+    fn fill(&mut self, queue: &Receiver<Message>, most: usize) -> bool {
+        let mut stopping = false;
+        while self.jobs.len() < most && self.weight < BATCH_BYTES {
+            let Ok(message) = queue.try_recv() else { break };
+            stopping |= self.take(message);
+        }
+        stopping
+    }
+
     /// Takes a message in; true if it asks the writer to stop.
     fn take(&mut self, message: Message) -> bool {
         match message {
