@@ -102,32 +102,55 @@ fn expect(headers: &HeaderMap) -> Result<Expect, Failure> {
     }
 }
 
-/// True if `If-None-Match` of a read names this revision, so that "not modified" is the answer. Weak comparison.
-///
-/// Fails with [`Kind::Precondition`] if `If-Match` is sent and does not name it, which is looked at first (RFC 9110, 13.2.2).
-pub fn not_modified(headers: &HeaderMap, revision: Revision) -> Result<bool, Failure> {
-    let own = revision.to_string();
-    not_modified_by(headers, |tag| tag == own)
+/// The entity tags that a read carries: what it requires of the record, and what the caller has already.
+pub struct ReadConditions {
+    required: Option<Tags>,
+    known: Option<Tags>,
 }
 
-/// The same for what has an entity tag of its own; `same` is asked with each tag, without quotes.
-pub fn not_modified_by(headers: &HeaderMap, same: impl Fn(&str) -> bool) -> Result<bool, Failure> {
-    if let Some(Tags::List(tags)) = tags(headers, &header::IF_MATCH)?
-        && !tags.iter().any(|tag| !tag.weak && same(&tag.text))
-    {
-        return Err(Error::Precondition { current: None }.into());
+impl FromRequestParts<App> for ReadConditions {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Failure> {
+        Self::of(&parts.headers)
     }
-    Ok(match tags(headers, &header::IF_NONE_MATCH)? {
-        None => false,
-        Some(Tags::Star) => true,
-        Some(Tags::List(tags)) => tags.iter().any(|tag| same(&tag.text)),
-    })
 }
 
-/// "Not modified", if the caller has this revision already. Fails as [`not_modified`] does.
-pub fn unchanged(headers: &HeaderMap, revision: Revision) -> Result<Option<Response>, Failure> {
-    let same = not_modified(headers, revision)?;
-    Ok(same.then(|| (StatusCode::NOT_MODIFIED, [(header::ETAG, etag(revision))]).into_response()))
+impl ReadConditions {
+    fn of(headers: &HeaderMap) -> Result<Self, Failure> {
+        Ok(Self {
+            required: tags(headers, &header::IF_MATCH)?,
+            known: tags(headers, &header::IF_NONE_MATCH)?,
+        })
+    }
+
+    /// True if `If-None-Match` names this revision, so that "not modified" is the answer. Weak comparison.
+    ///
+    /// Fails with [`Kind::Precondition`] if `If-Match` is sent and does not name it, which is looked at first (RFC 9110,
+    /// 13.2.2).
+    pub fn not_modified(&self, revision: Revision) -> Result<bool, Failure> {
+        self.not_modified_by(|tag| tag == revision.to_string())
+    }
+
+    /// The same for what has an entity tag of its own; `same` is asked with each tag, without quotes.
+    pub fn not_modified_by(&self, same: impl Fn(&str) -> bool) -> Result<bool, Failure> {
+        if let Some(Tags::List(tags)) = &self.required
+            && !tags.iter().any(|tag| !tag.weak && same(&tag.text))
+        {
+            return Err(Error::Precondition { current: None }.into());
+        }
+        Ok(match &self.known {
+            None => false,
+            Some(Tags::Star) => true,
+            Some(Tags::List(tags)) => tags.iter().any(|tag| same(&tag.text)),
+        })
+    }
+
+    /// "Not modified", if the caller has this revision already. Fails as [`ReadConditions::not_modified`] does.
+    pub fn unchanged(&self, revision: Revision) -> Result<Option<Response>, Failure> {
+        let same = self.not_modified(revision)?;
+        Ok(same.then(|| (StatusCode::NOT_MODIFIED, [(header::ETAG, etag(revision))]).into_response()))
+    }
 }
 
 /// A revision as a strong entity tag.
@@ -243,7 +266,8 @@ mod tests {
         let read = |required: &str, known: Option<&str>| {
             let mut headers = HeaderMap::from_iter([(header::IF_MATCH, required.parse().unwrap())]);
             headers.extend(known.map(|known| (header::IF_NONE_MATCH, known.parse().unwrap())));
-            not_modified(&headers, Revision(7)).map_err(|failure| failure.kind)
+            let conditions = ReadConditions::of(&headers).map_err(|failure| failure.kind)?;
+            conditions.not_modified(Revision(7)).map_err(|failure| failure.kind)
         };
         assert_eq!(read("\"7\"", None), Ok(false));
         assert_eq!(read("\"6,7\", \"7\"", Some("\"7\"")), Ok(true));

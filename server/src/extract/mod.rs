@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use http::{HeaderMap, HeaderName, header};
 
 pub use self::{
-    conditions::{Conditions, etag, not_modified, not_modified_by, unchanged},
+    conditions::{Conditions, ReadConditions, etag},
     json::{MAX_QUOTED, has_readers_keys, json, not_json, schema},
 };
 use crate::{

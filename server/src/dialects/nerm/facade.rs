@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, header};
+use http::header;
 use patchbay_core::{
     error::Error,
     id::UserId,
@@ -26,7 +26,7 @@ use super::{
 use crate::{
     app::App,
     authenticate::Caller,
-    extract::{self, Body, Conditions},
+    extract::{self, Body, Conditions, ReadConditions},
     failure::{Failure, Kind},
 };
 
@@ -66,7 +66,7 @@ async fn get_user(
     State(app): State<App>,
     Caller(context): Caller,
     id: Result<Path<String>, PathRejection>,
-    headers: HeaderMap,
+    conditions: ReadConditions,
 ) -> Result<Response, Failure> {
     let query = GetUser {
         key: UserKey::Id(path_id(id)?),
@@ -74,7 +74,7 @@ async fn get_user(
         include: Include::default(),
     };
     let view = app.gateway.get_user(&context, None, &query).await?;
-    let unchanged = extract::unchanged(&headers, view.user.revision)?;
+    let unchanged = conditions.unchanged(view.user.revision)?;
     Ok(unchanged.unwrap_or_else(|| answer(&view)))
 }
 

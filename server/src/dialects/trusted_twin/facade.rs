@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, header};
+use http::header;
 use patchbay_core::{
     error::Error,
     id::UserId,
@@ -18,7 +18,7 @@ use super::{map, wire};
 use crate::{
     app::App,
     authenticate::Caller,
-    extract::{self, Body, Conditions},
+    extract::{self, Body, Conditions, ReadConditions},
     failure::{Failure, Kind},
 };
 
@@ -46,7 +46,7 @@ pub(super) async fn get_user(
     State(app): State<App>,
     Caller(context): Caller,
     path: Result<Path<String>, PathRejection>,
-    headers: HeaderMap,
+    conditions: ReadConditions,
 ) -> Result<Response, Failure> {
     let query = GetUser {
         key: key(path)?,
@@ -54,7 +54,7 @@ pub(super) async fn get_user(
         include: Include::default(),
     };
     let view = app.gateway.get_user(&context, None, &query).await?;
-    let unchanged = extract::unchanged(&headers, view.user.revision)?;
+    let unchanged = conditions.unchanged(view.user.revision)?;
     Ok(unchanged.unwrap_or_else(|| answer(&context, &view)))
 }
 

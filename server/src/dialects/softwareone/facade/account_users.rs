@@ -1,7 +1,6 @@
 //! A user as a member of one account: `/public/v1/accounts/accounts/{accountId}/users/{userId}` (seed 002).
 
 use axum::{extract::State, response::Response};
-use http::HeaderMap;
 use patchbay_core::{
     error::Error,
     id::Serial,
@@ -24,7 +23,7 @@ use super::{
 use crate::{
     app::App,
     authenticate::Caller,
-    extract::{self, Conditions},
+    extract::{Conditions, ReadConditions},
     failure::Failure,
 };
 
@@ -70,7 +69,7 @@ pub(super) async fn get_account_user(
     Caller(context): Caller,
     raw: RawPath<(String, String)>,
     select: Select,
-    headers: HeaderMap,
+    conditions: ReadConditions,
 ) -> Result<Response, Failure> {
     let (account, key) = place(raw)?;
     let query = GetUser {
@@ -80,7 +79,7 @@ pub(super) async fn get_account_user(
     };
     let view = app.gateway.get_user(&context, None, &query).await?;
     let revision = view.user.revision;
-    if let Some(response) = extract::unchanged(&headers, revision)? {
+    if let Some(response) = conditions.unchanged(revision)? {
         return Ok(response);
     }
     answer(&encode(&view, account)?, &select, revision)

@@ -5,7 +5,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, StatusCode, header};
+use http::{StatusCode, header};
 use patchbay_core::{
     error::Error,
     icon::Icon,
@@ -28,7 +28,7 @@ use super::{
 use crate::{
     app::App,
     authenticate::Caller,
-    extract::{self, Conditions},
+    extract::{Conditions, ReadConditions},
     failure::Failure,
 };
 
@@ -58,7 +58,7 @@ pub(super) async fn get_user(
     Caller(context): Caller,
     raw: RawPath<String>,
     select: Select,
-    headers: HeaderMap,
+    conditions: ReadConditions,
 ) -> Result<Response, Failure> {
     let query = GetUser {
         key: user_key(&path(raw)?)?,
@@ -67,7 +67,7 @@ pub(super) async fn get_user(
     };
     let view = app.gateway.get_user(&context, None, &query).await?;
     let revision = view.user.revision;
-    if let Some(response) = extract::unchanged(&headers, revision)? {
+    if let Some(response) = conditions.unchanged(revision)? {
         return Ok(response);
     }
     match query.key {
@@ -166,17 +166,17 @@ pub(super) async fn get_user_icon(
     State(app): State<App>,
     Caller(context): Caller,
     raw: RawPath<String>,
-    headers: HeaderMap,
+    conditions: ReadConditions,
 ) -> Result<Response, Failure> {
     let key = user_key(&path(raw)?)?;
     let icon = app.gateway.user_icon(&context, &key).await?;
-    serve(&headers, icon)
+    serve(&conditions, icon)
 }
 
 /// The bytes of a picture. Its digest is its entity tag, so that it is sent again only when it is another.
-fn serve(headers: &HeaderMap, icon: Icon) -> Result<Response, Failure> {
+fn serve(conditions: &ReadConditions, icon: Icon) -> Result<Response, Failure> {
     let digest = icon.reference().digest;
-    let same = extract::not_modified_by(headers, |tag| tag == digest)?;
+    let same = conditions.not_modified_by(|tag| tag == digest)?;
     let caching = [
         (header::ETAG, format!("\"{digest}\"")),
         (header::CACHE_CONTROL, "private, max-age=60, must-revalidate".to_owned()),

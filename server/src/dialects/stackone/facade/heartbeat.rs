@@ -9,7 +9,7 @@ use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 use axum::{
     body::Body,
     extract::FromRequestParts,
-    http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -37,7 +37,7 @@ pub(super) struct Heartbeat {
     app: App,
     preferred: bool,
     request_id: Arc<str>,
-    path: String,
+    uri: Uri,
     /// When the call must have ended, heartbeats or not.
     deadline: Instant,
 }
@@ -51,7 +51,7 @@ impl FromRequestParts<App> for Heartbeat {
             app: app.clone(),
             preferred: preferred(&parts.headers),
             request_id: id.map_or_else(Arc::default, |id| id.0.clone()),
-            path: parts.uri.path().to_owned(),
+            uri: parts.uri.clone(),
             deadline: Instant::now() + app.config.request_timeout,
         })
     }
@@ -125,7 +125,7 @@ impl Heartbeat {
         telemetry::failed(&failure, &self.request_id, Some("stackone"));
         let exchange = Exchange {
             request_id: self.request_id.to_string(),
-            path: self.path.clone(),
+            path: self.uri.path().to_owned(),
             now: self.app.clock.now(),
         };
         let envelope = serde_json::to_vec(&render::envelope(&failure, &exchange));

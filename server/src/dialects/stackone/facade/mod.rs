@@ -6,7 +6,7 @@ mod query;
 
 use axum::{
     extract::State,
-    http::{HeaderMap, header},
+    http::header,
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -33,7 +33,7 @@ use super::{
 use crate::{
     app::App,
     authenticate::Caller,
-    extract::{self, Body, Conditions},
+    extract::{self, Body, Conditions, ReadConditions},
     failure::{Failure, Kind},
 };
 
@@ -213,7 +213,7 @@ async fn get_user(
     Id(id): Id,
     shown: Shown,
     heartbeat: Heartbeat,
-    headers: HeaderMap,
+    conditions: ReadConditions,
 ) -> Response {
     let query = GetUser {
         key: UserKey::Opaque(id),
@@ -229,7 +229,7 @@ async fn get_user(
         Ok(Answer {
             json: shown.json(&view)?.into(),
             revision: Some(revision),
-            unchanged: extract::not_modified(&headers, revision)?,
+            unchanged: conditions.not_modified(revision)?,
         })
     };
     heartbeat.read(work).await
