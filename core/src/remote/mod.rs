@@ -17,11 +17,11 @@ use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use self::evidence::{Evidence, weigh};
+use self::evidence::{Evidence, note_before, passed, weigh};
 pub use self::ledger::{LEDGER_SECONDS, LedgerEntry, LedgerState};
 pub(crate) use self::settle::unknown;
 use crate::{
-    audit::Actor,
+    audit::{Actor, FieldChange},
     changeset::{Changeset, Committed, Delta, Idempotency, IdempotencyRecord},
     connector::{Connector, RemoteKind, RemoteUpdate},
     error::Error,
@@ -32,7 +32,7 @@ use crate::{
     provider::{Capability, GetUser, Provider, UpdateUser, Updated, UserView},
     revision::{Expect, Revision},
     store::{Store, UserKey},
-    user::User,
+    user::{User, UserPatch},
 };
 
 /// A write that is at intent for so long is no longer under way: its outcome could not be recorded. 5 minutes.
@@ -71,11 +71,13 @@ impl Remote {
         versioned(self.connector.get_user(id).await?)
     }
 
-    /// Compares what is required, if anything is, and sends the write.
-    async fn write(&self, entry: &LedgerEntry, update: &UpdateUser) -> Result<Option<User>, Error> {
+    /// Compares what is required, if anything is, and sends the write. What the user was before is taken down where he is
+    /// read for it; he is not read for that alone.
+    async fn write(&self, entry: &mut LedgerEntry, update: &UpdateUser) -> Result<Option<User>, Error> {
         if update.expect != Expect::Any {
             let now = self.read(&entry.remote_id).await.map_err(undone)?;
             update.expect.check(Some(now.revision))?;
+            note_before(&mut entry.said, &now)?;
         }
         self.send(entry, update).await
     }
@@ -173,6 +175,17 @@ impl Remote {
         })
     }
 
+    /// What a delta makes Patchbay send: each member once, passed-through ones in place of those that they override.
+    fn sent(&self, patch: &UserPatch) -> Vec<FieldChange> {
+        let overridden = |said: &FieldChange| {
+            let carrier = self.connector.carrier(&said.field);
+            carrier.is_some_and(|name| patch.passthrough.contains_key(&name))
+        };
+        let mut sent = patch.said();
+        sent.retain(|said| passed(said) || !overridden(said));
+        sent
+    }
+
     /// The write as it is recorded before it is sent. Under an idempotency key its identity follows from the key, so that a
     /// repeat finds it.
     fn entry(&self, context: &Context, remote_id: String, update: &UpdateUser) -> LedgerEntry {
@@ -184,7 +197,7 @@ impl Remote {
             request_id: context.request_id.clone(),
             actor: Actor::of(context),
             dialect: context.dialect.into(),
-            said: update.patch.said(),
+            said: self.sent(&update.patch),
             idempotency: update.idempotency.as_ref().map(|asked| Idempotency {
                 record: IdempotencyRecord::Begin,
                 ..asked.clone()
@@ -213,7 +226,7 @@ impl Provider for Remote {
         let id = remote_id(key)?;
         // The bounds of the domain hold outward too.
         User::remote(&id).apply(&update.patch)?;
-        let entry = self.entry(context, id, &update);
+        let mut entry = self.entry(context, id, &update);
         let begun = match self.begin(context, &entry).await {
             Err(Error::IdempotencyPending) => return self.repeated(context, entry.id).await,
             begun => begun?,
@@ -228,7 +241,7 @@ impl Provider for Remote {
                 replayed: true,
             });
         }
-        let outcome = self.write(&entry, &update).await;
+        let outcome = self.write(&mut entry, &update).await;
         self.finish(context, entry, &outcome).await;
         Ok(Updated {
             view: outcome?.map(|user| UserView::bare(Arc::new(user))),
