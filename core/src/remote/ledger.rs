@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     audit::{Actor, AuditEntry, FieldChange, Outcome},
-    changeset::{Changeset, Delta, Idempotency, IdempotencyRecord},
+    changeset::{Changeset, Delta, IDEMPOTENCY_SECONDS, Idempotency, IdempotencyRecord},
     clock::Timestamp,
     id::{LedgerId, LinkedAccountId, TenantId},
     policy::Action,
@@ -67,7 +67,7 @@ impl LedgerEntry {
     /// audit log.
     ///
     /// Done: a repeat gets this outcome. Failed: the key is free again. Unknown: the key stays taken, nothing is sent twice on
-    /// a guess.
+    /// a guess. A key whose time is over is not touched: it may be another request's by now.
     pub(crate) fn ended(
         mut self,
         tenant: TenantId,
@@ -76,6 +76,8 @@ impl LedgerEntry {
         user: Option<&User>,
         audited: bool,
     ) -> Changeset {
+        // The clock may have been put back since.
+        let now = now.max(self.begun_at);
         let (outcome, record) = match &state {
             LedgerState::Done => (Outcome::Done, Some(IdempotencyRecord::Finish)),
             LedgerState::Failed(why) => (Outcome::Failed(why.clone()), Some(IdempotencyRecord::Forget)),
@@ -95,7 +97,8 @@ impl LedgerEntry {
             outcome,
             revision: None,
         });
-        changeset.idempotency = record.and_then(|record| {
+        let in_time = self.begun_at.plus_seconds(IDEMPOTENCY_SECONDS) > now;
+        changeset.idempotency = record.filter(|_| in_time).and_then(|record| {
             let asked = self.idempotency.clone()?;
             Some(Idempotency { record, ..asked })
         });

@@ -15,7 +15,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
-use uuid::Uuid;
 
 use self::evidence::{Evidence, note_before, passed, weigh};
 pub use self::ledger::{LEDGER_SECONDS, LedgerEntry, LedgerState};
@@ -50,7 +49,7 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// Wraps a connector. `ledger_id` is the identity of the next write, should there be one without an idempotency key.
+    /// Wraps a connector. `ledger_id` is the identity of the next write, should there be one.
     pub fn new(
         account: LinkedAccountId,
         connector: Arc<dyn Connector>,
@@ -151,10 +150,18 @@ impl Remote {
         }
     }
 
+    /// The write that a repeat repeats: while a key is taken, the last one begun under it.
+    async fn first(&self, context: &Context, repeat: &LedgerEntry) -> Result<Option<LedgerEntry>, Error> {
+        match &repeat.idempotency {
+            Some(asked) => self.store.last_write(context.principal.tenant, &asked.key).await,
+            None => Ok(None),
+        }
+    }
+
     /// Answers a repeat whose first request has no known outcome: as done, if reading back shows that it was.
-    async fn repeated(&self, context: &Context, id: LedgerId) -> Result<Updated, Error> {
+    async fn repeated(&self, context: &Context, repeat: &LedgerEntry) -> Result<Updated, Error> {
         let tenant = context.principal.tenant;
-        let first = self.store.ledger(tenant, id).await?;
+        let first = self.first(context, repeat).await?;
         let overdue = |entry: &LedgerEntry| entry.begun_at.plus_seconds(OVERDUE_SECONDS) <= context.now;
         let first = first.filter(|entry| match entry.state {
             LedgerState::Unknown(_) => true,
@@ -186,12 +193,10 @@ impl Remote {
         sent
     }
 
-    /// The write as it is recorded before it is sent. Under an idempotency key its identity follows from the key, so that a
-    /// repeat finds it.
+    /// The write as it is recorded before it is sent.
     fn entry(&self, context: &Context, remote_id: String, update: &UpdateUser) -> LedgerEntry {
-        let keyed = |asked: &Idempotency| LedgerId(Uuid::new_v5(&context.principal.tenant.0, asked.key.as_bytes()));
         LedgerEntry {
-            id: update.idempotency.as_ref().map_or(self.ledger_id, keyed),
+            id: self.ledger_id,
             account: self.account.clone(),
             remote_id,
             request_id: context.request_id.clone(),
@@ -228,12 +233,11 @@ impl Provider for Remote {
         User::remote(&id).apply(&update.patch)?;
         let mut entry = self.entry(context, id, &update);
         let begun = match self.begin(context, &entry).await {
-            Err(Error::IdempotencyPending) => return self.repeated(context, entry.id).await,
+            Err(Error::IdempotencyPending) => return self.repeated(context, &entry).await,
             begun => begun?,
         };
         if begun.replayed {
-            let first = self.store.ledger(context.principal.tenant, entry.id).await?;
-            let user = first.and_then(|entry| entry.user);
+            let user = self.first(context, &entry).await?.and_then(|first| first.user);
             return Ok(Updated {
                 view: user.map(|user| UserView::bare(Arc::from(user))),
                 changed: false,

@@ -290,6 +290,9 @@ impl Store for Broken {
     async fn ledger(&self, _: TenantId, _: LedgerId) -> Result<Option<LedgerEntry>, Error> {
         gone()
     }
+    async fn last_write(&self, _: TenantId, _: &str) -> Result<Option<LedgerEntry>, Error> {
+        gone()
+    }
     async fn open_writes(&self, _: TenantId, _: u32) -> Result<Vec<LedgerEntry>, Error> {
         gone()
     }

@@ -290,6 +290,10 @@ impl Store for SqliteStore {
             .by_id("SELECT doc FROM ledger WHERE tenant = ?1 AND id = ?2", tenant, id.0)
     }
 
+    async fn last_write(&self, tenant: TenantId, key: &str) -> Result<Option<LedgerEntry>, Error> {
+        self.readers.last_write(tenant, key)
+    }
+
     async fn open_writes(&self, tenant: TenantId, limit: u32) -> Result<Vec<LedgerEntry>, Error> {
         self.readers.open_writes(tenant, limit)
     }

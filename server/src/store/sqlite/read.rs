@@ -180,6 +180,10 @@ impl Readers {
         self.all(SQL, [key(&tenant.0)], document)
     }
 
+    pub(super) fn last_write(&self, tenant: TenantId, asked: &str) -> Result<Option<LedgerEntry>, Error> {
+        self.first(ledger::LAST, (key(&tenant.0), asked), document)
+    }
+
     pub(super) fn open_writes(&self, tenant: TenantId, limit: u32) -> Result<Vec<LedgerEntry>, Error> {
         self.all(ledger::OPEN, (key(&tenant.0), limit), document)
     }

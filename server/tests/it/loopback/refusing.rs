@@ -92,6 +92,9 @@ impl Store for Refusing {
     async fn ledger(&self, tenant: TenantId, id: LedgerId) -> Result<Option<LedgerEntry>, Error> {
         self.inner.ledger(tenant, id).await
     }
+    async fn last_write(&self, tenant: TenantId, key: &str) -> Result<Option<LedgerEntry>, Error> {
+        self.inner.last_write(tenant, key).await
+    }
     async fn open_writes(&self, tenant: TenantId, limit: u32) -> Result<Vec<LedgerEntry>, Error> {
         self.inner.open_writes(tenant, limit).await
     }
