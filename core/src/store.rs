@@ -26,7 +26,7 @@ use crate::{
     id::{GroupId, LedgerId, LinkedAccountId, OrganizationId, RoleId, Serial, TenantId, UserId},
     linked_account::LinkedAccount,
     organization::Organization,
-    remote::LedgerEntry,
+    remote::{LedgerEntry, OpenWrite},
     role::Role,
     user::User,
 };
@@ -102,7 +102,7 @@ pub trait Store: Send + Sync {
     async fn last_write(&self, tenant: TenantId, key: &str) -> Result<Option<LedgerEntry>, Error>;
 
     /// At most `limit` remote writes that are still at [`LedgerState::Intent`](crate::remote::LedgerState::Intent), oldest first.
-    async fn open_writes(&self, tenant: TenantId, limit: u32) -> Result<Vec<LedgerEntry>, Error>;
+    async fn open_writes(&self, tenant: TenantId, limit: u32) -> Result<Vec<OpenWrite>, Error>;
 
     /// At most `limit` events of the audit log after a position, in order.
     async fn audit(&self, tenant: TenantId, after: u64, limit: u32) -> Result<Vec<AuditEvent>, Error>;

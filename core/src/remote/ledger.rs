@@ -62,6 +62,15 @@ pub struct LedgerEntry {
     pub begun_at: Timestamp,
 }
 
+/// A remote write that is still at [`LedgerState::Intent`], as a list of them names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenWrite {
+    /// Identity.
+    pub id: LedgerId,
+    /// The linked account written to.
+    pub account: LinkedAccountId,
+}
+
 impl LedgerEntry {
     /// The commit that records how the write ended: in the ledger, under its idempotency key, and, if `audited`, in the
     /// audit log.

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
 use self::evidence::{Evidence, note_before, passed, weigh};
-pub use self::ledger::{LEDGER_SECONDS, LedgerEntry, LedgerState};
+pub use self::ledger::{LEDGER_SECONDS, LedgerEntry, LedgerState, OpenWrite};
 pub(crate) use self::settle::unknown;
 use crate::{
     audit::{Actor, FieldChange},

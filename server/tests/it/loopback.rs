@@ -8,6 +8,7 @@ mod faults;
 mod outcomes;
 mod refusing;
 pub mod remote;
+mod settling;
 
 use axum::body::Body;
 use http::StatusCode;

@@ -20,7 +20,7 @@ use patchbay_core::{
     id::{GroupId, LedgerId, LinkedAccountId, OrganizationId, RoleId, TenantId, UserId},
     linked_account::LinkedAccount,
     organization::Organization,
-    remote::LedgerEntry,
+    remote::{LedgerEntry, OpenWrite},
     role::Role,
     store::{Holder, Key, Store, UserKey},
     user::User,
@@ -293,7 +293,7 @@ impl Store for Broken {
     async fn last_write(&self, _: TenantId, _: &str) -> Result<Option<LedgerEntry>, Error> {
         gone()
     }
-    async fn open_writes(&self, _: TenantId, _: u32) -> Result<Vec<LedgerEntry>, Error> {
+    async fn open_writes(&self, _: TenantId, _: u32) -> Result<Vec<OpenWrite>, Error> {
         gone()
     }
     async fn audit(&self, _: TenantId, _: u64, _: u32) -> Result<Vec<AuditEvent>, Error> {

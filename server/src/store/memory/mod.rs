@@ -21,7 +21,7 @@ use patchbay_core::{
     id::{GroupId, LedgerId, LinkedAccountId, OrganizationId, RoleId, TenantId, UserId},
     linked_account::LinkedAccount,
     organization::Organization,
-    remote::{LEDGER_SECONDS, LedgerEntry, LedgerState},
+    remote::{LEDGER_SECONDS, LedgerEntry, LedgerState, OpenWrite},
     role::Role,
     store::{Holder, Key, Store, UserKey},
     user::User,
@@ -180,13 +180,17 @@ impl Store for MemoryStore {
         }))
     }
 
-    async fn open_writes(&self, tenant: TenantId, limit: u32) -> Result<Vec<LedgerEntry>, Error> {
+    async fn open_writes(&self, tenant: TenantId, limit: u32) -> Result<Vec<OpenWrite>, Error> {
         Ok(self.read(tenant, |data| {
             let open = data.ledger.iter().filter(|entry| entry.state == LedgerState::Intent);
-            let mut open: Vec<LedgerEntry> = open.cloned().collect();
+            let mut open: Vec<&LedgerEntry> = open.collect();
             open.sort_by_key(|entry| entry.begun_at);
-            open.truncate(limit as usize);
-            open
+            let open = open.into_iter().take(limit as usize);
+            open.map(|LedgerEntry { id, account, .. }| OpenWrite {
+                id: *id,
+                account: account.clone(),
+            })
+            .collect()
         }))
     }
 

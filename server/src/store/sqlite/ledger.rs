@@ -12,8 +12,9 @@ use crate::store::row::encode;
 /// How many old entries one write takes away at most: more than it adds.
 const PURGE: u32 = 4;
 
-/// What is open, oldest first: tenant, limit.
-pub(super) const OPEN: &str = "SELECT doc FROM ledger WHERE tenant = ?1 AND open = 1 ORDER BY begun_at LIMIT ?2";
+/// The ids and linked accounts of what is open, oldest first: tenant, limit.
+pub(super) const OPEN: &str = "SELECT id, CAST(doc AS TEXT) ->> '$.account' FROM ledger \
+    WHERE tenant = ?1 AND open = 1 ORDER BY begun_at LIMIT ?2";
 
 /// What was begun under an idempotency key, the last first: tenant, key.
 pub(super) const LAST: &str =

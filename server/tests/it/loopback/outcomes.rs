@@ -9,9 +9,11 @@ use std::{
 };
 
 use axum::{body::Body, response::Response};
+use patchbay::settling;
 use patchbay_core::{
     audit::Outcome,
     remote::{LedgerEntry, LedgerState},
+    store::Store,
 };
 use serde_json::{Value, json};
 
@@ -104,16 +106,18 @@ impl Scene {
     }
 
     async fn open(&self) -> Vec<LedgerEntry> {
-        let open = self.linked.patchbay.app.gateway.open_writes().await.unwrap();
-        open.into_iter().map(|(_, write)| write).collect()
+        let mut entries = Vec::new();
+        for writes in self.linked.patchbay.app.gateway.open_writes().await.unwrap() {
+            for id in writes.ids {
+                entries.extend(self.store.ledger(writes.tenant, id).await.unwrap());
+            }
+        }
+        entries
     }
 
     async fn settle(&self) {
-        let patchbay = &self.linked.patchbay;
-        let now = patchbay_core::clock::Clock::now(&*patchbay.clock);
-        for (tenant, write) in patchbay.app.gateway.open_writes().await.unwrap() {
-            patchbay.app.gateway.settle(tenant, write, now).await.unwrap();
-        }
+        let app = &self.linked.patchbay.app;
+        settling::settle(app, app.gateway.open_writes().await.unwrap()).await;
     }
 }
 

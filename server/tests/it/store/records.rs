@@ -13,7 +13,7 @@ use patchbay_core::{
     organization::{Organization, OrganizationKind},
     patch::Patch,
     policy::{Reach, Statement},
-    remote::{LEDGER_SECONDS, LedgerEntry, LedgerState},
+    remote::{LEDGER_SECONDS, LedgerEntry, LedgerState, OpenWrite},
     revision::{Expect, Revision},
     role::Role,
     store::{Key, Store, UserKey},
@@ -149,7 +149,11 @@ async fn open_writes_are_found_oldest_first(store: Arc<dyn Store>) {
         vec![Delta::PutLedger(Box::new(begun(3, 2, LedgerState::Done)))],
     )
     .await;
-    let (first, last) = (begun(2, 1, LedgerState::Intent), begun(1, 3, LedgerState::Intent));
+    let named = |n| OpenWrite {
+        id: LedgerId(Uuid::from_u128(n)),
+        account: LinkedAccountId("a".to_owned()),
+    };
+    let (first, last) = (named(2), named(1));
     assert_eq!(store.open_writes(T, 1).await.unwrap(), std::slice::from_ref(&first));
     assert_eq!(store.open_writes(T, 9).await.unwrap(), [first, last]);
     assert_eq!(store.open_writes(OTHER, 9).await.unwrap(), []);
