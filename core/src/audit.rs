@@ -96,7 +96,8 @@ pub struct AuditEntry {
     /// The record's revision afterwards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<Revision>,
-    /// What changed. In a remote system, what was sent: what was there before is not known and stands as null.
+    /// What changed. In a remote system, what was sent: what was there before is told where the user was read right before
+    /// the write, and stands as null where it is not known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<FieldChange>,
 }

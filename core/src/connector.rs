@@ -113,6 +113,10 @@ pub trait Connector: Send + Sync {
     ///
     /// Fails with [`Error::Unsupported`], before anything is sent, for a member that the vendor's API cannot say.
     async fn update_user(&self, update: RemoteUpdate<'_>) -> Result<Option<User>, Error>;
+
+    /// The member of the vendor's request in which a member of the domain travels, given its path. A member that is passed
+    /// through under the same name is sent in its place. `None` if that cannot be.
+    fn carrier(&self, field: &str) -> Option<String>;
 }
 
 /// Makes connectors of linked accounts: unseals the secret and picks the dialect.

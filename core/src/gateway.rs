@@ -3,7 +3,7 @@
 //! The gateway chooses the provider by linked account, and sees to it that a refused or failed write leaves its own
 //! entry in the audit log.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use uuid::Uuid;
 
@@ -22,12 +22,23 @@ use crate::{
     policy::Action,
     principal::Context,
     provider::{GetUser, Provider, UpdateUser, Updated, UserView},
-    remote::{LedgerEntry, Remote, unknown},
+    remote::{LedgerState, Remote, unknown},
     store::{Key, Store, UserKey},
 };
 
 /// The most writes of one tenant that are settled at a start; what is beyond waits for the next one.
-pub const MOST_OPEN: u32 = 1_000;
+pub const MOST_OPEN: u32 = 10_000;
+
+/// The remote writes to one linked account that an earlier run left open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenWrites {
+    /// Whose account it is.
+    pub tenant: TenantId,
+    /// The linked account.
+    pub account: LinkedAccountId,
+    /// The writes, oldest first.
+    pub ids: Vec<LedgerId>,
+}
 
 /// Where new identities come from.
 pub trait Entropy: Send + Sync {
@@ -163,18 +174,27 @@ impl Gateway {
     }
 
     /// The remote writes of all tenants that an earlier run left open, at most [`MOST_OPEN`] per tenant. Asked before the first
-    /// request is served, since a write that is under way looks the same.
-    pub async fn open_writes(&self) -> Result<Vec<(TenantId, LedgerEntry)>, Error> {
-        let mut open = Vec::new();
+    /// request is served, since a write that is under way looks the same. Only their ids, so that many take little memory.
+    pub async fn open_writes(&self) -> Result<Vec<OpenWrites>, Error> {
+        let mut open = BTreeMap::<(TenantId, LinkedAccountId), Vec<LedgerId>>::new();
         for tenant in self.store.tenants().await? {
-            let writes = self.store.open_writes(tenant.id, MOST_OPEN).await?;
-            open.extend(writes.into_iter().map(|write| (tenant.id, write)));
+            for write in self.store.open_writes(tenant.id, MOST_OPEN).await? {
+                open.entry((tenant.id, write.account)).or_default().push(write.id);
+            }
         }
-        Ok(open)
+        let open = open.into_iter();
+        Ok(open
+            .map(|((tenant, account), ids)| OpenWrites { tenant, account, ids })
+            .collect())
     }
 
     /// Settles a remote write that an earlier run left open, by reading the user back where his account can still be reached.
-    pub async fn settle(&self, tenant: TenantId, write: LedgerEntry, now: Timestamp) -> Result<(), Error> {
+    /// Nothing is left to do if a repeat under its idempotency key has settled it meanwhile.
+    pub async fn settle(&self, tenant: TenantId, id: LedgerId, now: Timestamp) -> Result<(), Error> {
+        let write = self.store.ledger(tenant, id).await?;
+        let Some(write) = write.filter(|write| write.state == LedgerState::Intent) else {
+            return Ok(());
+        };
         let account = self.store.linked_account(tenant, &write.account).await?;
         let account = account.filter(|account| account.status == AccountStatus::Active && account.remote.is_some());
         let remote = account.map(|account| self.remote(&account));

@@ -7,6 +7,7 @@
 //!   the transaction. Uniqueness comes back as [`Error::Taken`].
 //! - A changeset in which no delta changed anything writes nothing but its idempotency record; one without deltas
 //!   writes its audit entry.
+//! - An idempotency record is left alone by commits whose moment is before its own: the key is a later request's by then.
 //! - A settled remote write is forgotten some time after [`LEDGER_SECONDS`](crate::remote::LEDGER_SECONDS).
 //! - Every read and write is confined to the tenant it names; only [`Store::holder`] finds the tenant itself.
 
@@ -25,7 +26,7 @@ use crate::{
     id::{GroupId, LedgerId, LinkedAccountId, OrganizationId, RoleId, Serial, TenantId, UserId},
     linked_account::LinkedAccount,
     organization::Organization,
-    remote::LedgerEntry,
+    remote::{LedgerEntry, OpenWrite},
     role::Role,
     user::User,
 };
@@ -97,8 +98,11 @@ pub trait Store: Send + Sync {
     /// One remote write.
     async fn ledger(&self, tenant: TenantId, id: LedgerId) -> Result<Option<LedgerEntry>, Error>;
 
+    /// The last remote write that was begun under an idempotency key.
+    async fn last_write(&self, tenant: TenantId, key: &str) -> Result<Option<LedgerEntry>, Error>;
+
     /// At most `limit` remote writes that are still at [`LedgerState::Intent`](crate::remote::LedgerState::Intent), oldest first.
-    async fn open_writes(&self, tenant: TenantId, limit: u32) -> Result<Vec<LedgerEntry>, Error>;
+    async fn open_writes(&self, tenant: TenantId, limit: u32) -> Result<Vec<OpenWrite>, Error>;
 
     /// At most `limit` events of the audit log after a position, in order.
     async fn audit(&self, tenant: TenantId, after: u64, limit: u32) -> Result<Vec<AuditEvent>, Error>;

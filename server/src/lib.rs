@@ -16,6 +16,7 @@ pub mod outbound;
 pub mod pipeline;
 pub mod sample;
 pub mod seal;
+pub mod settling;
 pub mod store;
 pub mod system;
 pub mod telemetry;

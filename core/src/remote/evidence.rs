@@ -1,4 +1,4 @@
-//! What reading a user back tells about a write whose answer was lost.
+//! What a user who was read tells about a write: before it, what was there; after a lost answer, whether it was done.
 
 use serde_json::Value;
 
@@ -25,10 +25,6 @@ pub(super) enum Evidence {
 /// for is never proven done. What was passed through has the vendor's own names and can stand for any member, so nothing
 /// is proven about a delta with it.
 pub(super) fn weigh(said: &[FieldChange], user: &User) -> Result<Evidence, Error> {
-    let passed = |asked: &FieldChange| {
-        let name = asked.field.strip_prefix("attributes.");
-        name.is_some_and(|name| name.starts_with(PASSTHROUGH))
-    };
     if said.is_empty() || said.iter().any(passed) {
         return Ok(Evidence::Silent);
     }
@@ -42,6 +38,21 @@ pub(super) fn weigh(said: &[FieldChange], user: &User) -> Result<Evidence, Error
     } else {
         Evidence::Silent
     })
+}
+
+/// Takes down what the vendor told of each member before the write; null where he told nothing.
+pub(super) fn note_before(said: &mut [FieldChange], user: &User) -> Result<(), Error> {
+    let user = serde_json::to_value(user).map_err(Error::internal)?;
+    for change in said {
+        change.before = told(&user, &change.field).cloned().unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// True if this is not a member of the domain but passed through.
+pub(super) fn passed(said: &FieldChange) -> bool {
+    let name = said.field.strip_prefix("attributes.");
+    name.is_some_and(|name| name.starts_with(PASSTHROUGH))
 }
 
 /// The value at a domain path, if the vendor tells one.
@@ -66,7 +77,7 @@ mod tests {
         user::{Status, UserPatch},
     };
 
-    fn weighed(patch: &UserPatch) -> Evidence {
+    fn user() -> User {
         let mut user = User::remote("u");
         user.first_name = Some("Han".into());
         user.status = Some(Status::Blocked);
@@ -76,7 +87,11 @@ mod tests {
         });
         let kept = [("vendor:kind", json!("NeaccessUser")), ("passthrough:badge", json!(7))];
         user.attributes = Arc::new(kept.map(|(name, value)| (name.to_owned(), value)).into());
-        weigh(&patch.said(), &user).unwrap()
+        user
+    }
+
+    fn weighed(patch: &UserPatch) -> Evidence {
+        weigh(&patch.said(), &user()).unwrap()
     }
 
     fn first_name(name: Patch<&str>) -> UserPatch {
@@ -115,6 +130,25 @@ mod tests {
             Evidence::Silent,
             "one of two may be what the vendor came to"
         );
+    }
+
+    #[test]
+    fn what_was_there_before_is_null_where_the_vendor_does_not_tell() {
+        let mut patch = first_name(Patch::Null);
+        patch.title = Patch::Value("Captain".to_owned());
+        patch.phone = Patch::Null;
+        patch.passthrough.insert("badge".to_owned(), json!(8));
+        let mut said = patch.said();
+        note_before(&mut said, &user()).unwrap();
+        let told = said.into_iter().map(|said| (said.field, said.before, said.after));
+        let expected = [
+            ("first_name", json!("Han"), Value::Null),
+            ("title", Value::Null, json!("Captain")),
+            ("phone", json!({ "prefix": "+34" }), Value::Null),
+            ("attributes.passthrough:badge", json!(7), json!(8)),
+        ];
+        let expected = expected.map(|(field, before, after)| (field.to_owned(), before, after));
+        assert_eq!(told.collect::<Vec<_>>(), expected);
     }
 
     #[test]

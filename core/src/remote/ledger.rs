@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     audit::{Actor, AuditEntry, FieldChange, Outcome},
-    changeset::{Changeset, Delta, Idempotency, IdempotencyRecord},
+    changeset::{Changeset, Delta, IDEMPOTENCY_SECONDS, Idempotency, IdempotencyRecord},
     clock::Timestamp,
     id::{LedgerId, LinkedAccountId, TenantId},
     policy::Action,
@@ -62,12 +62,21 @@ pub struct LedgerEntry {
     pub begun_at: Timestamp,
 }
 
+/// A remote write that is still at [`LedgerState::Intent`], as a list of them names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenWrite {
+    /// Identity.
+    pub id: LedgerId,
+    /// The linked account written to.
+    pub account: LinkedAccountId,
+}
+
 impl LedgerEntry {
     /// The commit that records how the write ended: in the ledger, under its idempotency key, and, if `audited`, in the
     /// audit log.
     ///
     /// Done: a repeat gets this outcome. Failed: the key is free again. Unknown: the key stays taken, nothing is sent twice on
-    /// a guess.
+    /// a guess. A key whose time is over is not touched: it may be another request's by now.
     pub(crate) fn ended(
         mut self,
         tenant: TenantId,
@@ -76,6 +85,8 @@ impl LedgerEntry {
         user: Option<&User>,
         audited: bool,
     ) -> Changeset {
+        // The clock may have been put back since.
+        let now = now.max(self.begun_at);
         let (outcome, record) = match &state {
             LedgerState::Done => (Outcome::Done, Some(IdempotencyRecord::Finish)),
             LedgerState::Failed(why) => (Outcome::Failed(why.clone()), Some(IdempotencyRecord::Forget)),
@@ -95,7 +106,8 @@ impl LedgerEntry {
             outcome,
             revision: None,
         });
-        changeset.idempotency = record.and_then(|record| {
+        let in_time = self.begun_at.plus_seconds(IDEMPOTENCY_SECONDS) > now;
+        changeset.idempotency = record.filter(|_| in_time).and_then(|record| {
             let asked = self.idempotency.clone()?;
             Some(Idempotency { record, ..asked })
         });

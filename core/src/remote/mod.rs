@@ -15,13 +15,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
-use uuid::Uuid;
 
-use self::evidence::{Evidence, weigh};
-pub use self::ledger::{LEDGER_SECONDS, LedgerEntry, LedgerState};
+use self::evidence::{Evidence, note_before, passed, weigh};
+pub use self::ledger::{LEDGER_SECONDS, LedgerEntry, LedgerState, OpenWrite};
 pub(crate) use self::settle::unknown;
 use crate::{
-    audit::Actor,
+    audit::{Actor, FieldChange},
     changeset::{Changeset, Committed, Delta, Idempotency, IdempotencyRecord},
     connector::{Connector, RemoteKind, RemoteUpdate},
     error::Error,
@@ -32,7 +31,7 @@ use crate::{
     provider::{Capability, GetUser, Provider, UpdateUser, Updated, UserView},
     revision::{Expect, Revision},
     store::{Store, UserKey},
-    user::User,
+    user::{User, UserPatch},
 };
 
 /// A write that is at intent for so long is no longer under way: its outcome could not be recorded. 5 minutes.
@@ -50,7 +49,7 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// Wraps a connector. `ledger_id` is the identity of the next write, should there be one without an idempotency key.
+    /// Wraps a connector. `ledger_id` is the identity of the next write, should there be one.
     pub fn new(
         account: LinkedAccountId,
         connector: Arc<dyn Connector>,
@@ -71,11 +70,13 @@ impl Remote {
         versioned(self.connector.get_user(id).await?)
     }
 
-    /// Compares what is required, if anything is, and sends the write.
-    async fn write(&self, entry: &LedgerEntry, update: &UpdateUser) -> Result<Option<User>, Error> {
+    /// Compares what is required, if anything is, and sends the write. What the user was before is taken down where he is
+    /// read for it; he is not read for that alone.
+    async fn write(&self, entry: &mut LedgerEntry, update: &UpdateUser) -> Result<Option<User>, Error> {
         if update.expect != Expect::Any {
             let now = self.read(&entry.remote_id).await.map_err(undone)?;
             update.expect.check(Some(now.revision))?;
+            note_before(&mut entry.said, &now)?;
         }
         self.send(entry, update).await
     }
@@ -149,10 +150,18 @@ impl Remote {
         }
     }
 
+    /// The write that a repeat repeats: while a key is taken, the last one begun under it.
+    async fn first(&self, context: &Context, repeat: &LedgerEntry) -> Result<Option<LedgerEntry>, Error> {
+        match &repeat.idempotency {
+            Some(asked) => self.store.last_write(context.principal.tenant, &asked.key).await,
+            None => Ok(None),
+        }
+    }
+
     /// Answers a repeat whose first request has no known outcome: as done, if reading back shows that it was.
-    async fn repeated(&self, context: &Context, id: LedgerId) -> Result<Updated, Error> {
+    async fn repeated(&self, context: &Context, repeat: &LedgerEntry) -> Result<Updated, Error> {
         let tenant = context.principal.tenant;
-        let first = self.store.ledger(tenant, id).await?;
+        let first = self.first(context, repeat).await?;
         let overdue = |entry: &LedgerEntry| entry.begun_at.plus_seconds(OVERDUE_SECONDS) <= context.now;
         let first = first.filter(|entry| match entry.state {
             LedgerState::Unknown(_) => true,
@@ -173,18 +182,27 @@ impl Remote {
         })
     }
 
-    /// The write as it is recorded before it is sent. Under an idempotency key its identity follows from the key, so that a
-    /// repeat finds it.
+    /// What a delta makes Patchbay send: each member once, passed-through ones in place of those that they override.
+    fn sent(&self, patch: &UserPatch) -> Vec<FieldChange> {
+        let overridden = |said: &FieldChange| {
+            let carrier = self.connector.carrier(&said.field);
+            carrier.is_some_and(|name| patch.passthrough.contains_key(&name))
+        };
+        let mut sent = patch.said();
+        sent.retain(|said| passed(said) || !overridden(said));
+        sent
+    }
+
+    /// The write as it is recorded before it is sent.
     fn entry(&self, context: &Context, remote_id: String, update: &UpdateUser) -> LedgerEntry {
-        let keyed = |asked: &Idempotency| LedgerId(Uuid::new_v5(&context.principal.tenant.0, asked.key.as_bytes()));
         LedgerEntry {
-            id: update.idempotency.as_ref().map_or(self.ledger_id, keyed),
+            id: self.ledger_id,
             account: self.account.clone(),
             remote_id,
             request_id: context.request_id.clone(),
             actor: Actor::of(context),
             dialect: context.dialect.into(),
-            said: update.patch.said(),
+            said: self.sent(&update.patch),
             idempotency: update.idempotency.as_ref().map(|asked| Idempotency {
                 record: IdempotencyRecord::Begin,
                 ..asked.clone()
@@ -213,14 +231,13 @@ impl Provider for Remote {
         let id = remote_id(key)?;
         // The bounds of the domain hold outward too.
         User::remote(&id).apply(&update.patch)?;
-        let entry = self.entry(context, id, &update);
+        let mut entry = self.entry(context, id, &update);
         let begun = match self.begin(context, &entry).await {
-            Err(Error::IdempotencyPending) => return self.repeated(context, entry.id).await,
+            Err(Error::IdempotencyPending) => return self.repeated(context, &entry).await,
             begun => begun?,
         };
         if begun.replayed {
-            let first = self.store.ledger(context.principal.tenant, entry.id).await?;
-            let user = first.and_then(|entry| entry.user);
+            let user = self.first(context, &entry).await?.and_then(|first| first.user);
             return Ok(Updated {
                 view: user.map(|user| UserView::bare(Arc::from(user))),
                 changed: false,
@@ -228,7 +245,7 @@ impl Provider for Remote {
                 replayed: true,
             });
         }
-        let outcome = self.write(&entry, &update).await;
+        let outcome = self.write(&mut entry, &update).await;
         self.finish(context, entry, &outcome).await;
         Ok(Updated {
             view: outcome?.map(|user| UserView::bare(Arc::new(user))),

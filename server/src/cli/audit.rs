@@ -216,9 +216,13 @@ fn row(event: &AuditEvent) -> [String; 7] {
     .map(plain)
 }
 
-/// One changed member of a remote user: what was there before is not known, `title: ? → "General"`.
+/// One changed member of a remote user: `title: ? → "General"` where it is not known what was there before.
 fn remote_line(change: &FieldChange) -> String {
-    format!("{}: ? → {}", plain(&change.field), shown(&change.after))
+    if change.before.is_null() {
+        format!("{}: ? → {}", plain(&change.field), shown(&change.after))
+    } else {
+        change_line(change)
+    }
 }
 
 /// One changed member: `title: "Captain" → "General"`.

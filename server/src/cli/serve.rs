@@ -14,7 +14,7 @@ use crate::{
     app::App,
     config::Config,
     outbound::connectors::LinkedConnectors,
-    pipeline,
+    pipeline, settling,
     system::{SystemClock, SystemEntropy},
     telemetry,
 };
@@ -50,7 +50,7 @@ impl Serve {
 
 /// Serves until `stop` comes, settling beside that what an earlier run left open, and ends when all work has ended.
 pub(super) async fn run(listener: TcpListener, app: &App, config: &Config, stop: impl Future<Output = ()>) {
-    let settling = settle(app).await;
+    let settling = settle_open_writes(app).await;
     let upkeep = config.http.metrics.then(|| tokio::spawn(telemetry::keep_metrics()));
     listener::serve(listener, pipeline::service(app), &config.http, stop).await;
     settling.abort();
@@ -60,9 +60,9 @@ pub(super) async fn run(listener: TcpListener, app: &App, config: &Config, stop:
     }
 }
 
-/// Settles the remote writes that an earlier run left open, beside the listener: a read of the user each. Only which ones
-/// they are is asked before the first request is served.
-async fn settle(app: &App) -> tokio::task::JoinHandle<()> {
+/// Settles the remote writes that an earlier run left open, beside the listener. Only which ones they are is asked before the
+/// first request is served.
+async fn settle_open_writes(app: &App) -> tokio::task::JoinHandle<()> {
     let open = app.gateway.open_writes().await;
     let app = app.clone();
     tokio::spawn(async move {
@@ -70,13 +70,7 @@ async fn settle(app: &App) -> tokio::task::JoinHandle<()> {
             tracing::error!(fault = error.for_log(), "open remote writes cannot be listed");
             Vec::new()
         });
-        for (tenant, write) in open {
-            let id = write.id;
-            match app.gateway.settle(tenant, write, app.clock.now()).await {
-                Ok(()) => tracing::info!(write = %id.0, "settled a remote write that was left open"),
-                Err(error) => tracing::error!(write = %id.0, fault = error.for_log(), "a remote write stays open"),
-            }
-        }
+        settling::settle(&app, open).await;
     })
 }
 

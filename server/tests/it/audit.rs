@@ -112,7 +112,7 @@ async fn it_tells_who_changed_what_before_and_after() {
 }
 
 #[tokio::test]
-async fn what_a_remote_user_was_before_is_not_known() {
+async fn what_a_remote_user_was_before_is_shown_where_it_is_known() {
     let (folder, sample) = changed().await;
     let store = SqliteStore::open(folder.path(), &Options::default()).unwrap();
     let id = sample.users[0].id;
@@ -120,15 +120,21 @@ async fn what_a_remote_user_was_before_is_not_known() {
     remote.deltas.clear();
     let entry = remote.audit.as_mut().unwrap();
     entry.account = Some("somewhere".to_owned());
-    entry.changes.push(FieldChange {
-        field: "title".to_owned(),
-        before: Value::Null,
-        after: json!("General"),
-    });
+    for (field, before) in [("title", Value::Null), ("email", json!("han@example.com"))] {
+        entry.changes.push(FieldChange {
+            field: field.to_owned(),
+            before,
+            after: json!("General"),
+        });
+    }
     store.commit(remote).await.unwrap();
     drop(store);
     let table = run(folder.path(), &["audit", "--data", "DATA"]).ok();
     assert!(table.contains("    title: ? → \"General\""), "{table}");
+    assert!(
+        table.contains("    email: \"han@example.com\" → \"General\""),
+        "{table}"
+    );
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod faults;
 mod outcomes;
 mod refusing;
 pub mod remote;
+mod settling;
 
 use axum::body::Body;
 use http::StatusCode;
@@ -111,6 +112,8 @@ for_each_dialect! {
     nothing_is_asked_twice
     an_empty_change_changes_nothing
     conditions_are_compared_with_what_the_vendor_tells
+    what_was_there_before_is_recorded_where_it_was_read
+    what_is_sent_is_recorded_once
     what_the_dialect_cannot_say_is_refused
     refusals_of_the_second_come_back
     private_targets_are_refused
@@ -222,6 +225,56 @@ async fn conditions_are_compared_with_what_the_vendor_tells(dialect: &str) {
         "stale by now"
     );
     assert_eq!(pair.writes().len(), 1);
+}
+
+async fn what_was_there_before_is_recorded_where_it_was_read(dialect: &str) {
+    let pair = Pair::new(dialect).await;
+    assert_eq!(pair.update(&(pair.case.back)()).await.status, 200);
+    let unread = pair.linked.last_audit().await.changes;
+    assert!(unread.iter().all(|change| change.before.is_null()), "{unread:?}");
+
+    let read = pair.linked.get(&pair.id(), "").await;
+    let headers = [("if-match", read.header("etag"))];
+    let path = format!("/unified/iam/users/{}", pair.id());
+    let body = Body::from((pair.case.change)().to_string());
+    let answer = pair.linked.send("PATCH", &path, &headers, body).await;
+    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.bytes));
+    let told = read.json()["data"].clone();
+    let changes = pair.linked.last_audit().await.changes;
+    let named = changes.iter().filter(|change| !change.field.starts_with("attributes."));
+    let mut known = 0;
+    for change in named {
+        let told = match change.field.as_str() {
+            "email" => &told["primary_email_address"],
+            "display_name" => &told["name"],
+            "is_bot" => &told["is_bot_user"],
+            "status" => &told["status"]["value"],
+            field => &told[field],
+        };
+        assert_eq!(&change.before, told, "{}", change.field);
+        known += usize::from(!told.is_null());
+    }
+    assert!(known > 0, "{changes:?}");
+}
+
+async fn what_is_sent_is_recorded_once(dialect: &str) {
+    let pair = Pair::new(dialect).await;
+    let (body, recorded) = (pair.case.twice)();
+    assert_eq!(pair.update(&body).await.status, 200);
+    let writes = pair.writes();
+    let sent = writes[0].said(pair.case.at);
+    let passed = body["passthrough"].as_object().unwrap();
+    for (name, value) in passed {
+        let place = if dialect == "stackone" {
+            &sent["passthrough"]
+        } else {
+            &sent
+        };
+        assert_eq!(&place[name], value, "{sent}");
+    }
+    let changes = pair.linked.last_audit().await.changes;
+    let fields: Vec<&str> = changes.iter().map(|change| change.field.as_str()).collect();
+    assert_eq!(fields, recorded);
 }
 
 async fn an_empty_change_changes_nothing(dialect: &str) {

@@ -20,7 +20,7 @@ use patchbay_core::{
     id::{GroupId, LedgerId, LinkedAccountId, OrganizationId, RoleId, TenantId, UserId},
     linked_account::LinkedAccount,
     organization::Organization,
-    remote::LedgerEntry,
+    remote::{LedgerEntry, OpenWrite},
     role::Role,
     store::{Holder, Key, Store, UserKey},
     user::User,
@@ -290,7 +290,10 @@ impl Store for Broken {
     async fn ledger(&self, _: TenantId, _: LedgerId) -> Result<Option<LedgerEntry>, Error> {
         gone()
     }
-    async fn open_writes(&self, _: TenantId, _: u32) -> Result<Vec<LedgerEntry>, Error> {
+    async fn last_write(&self, _: TenantId, _: &str) -> Result<Option<LedgerEntry>, Error> {
+        gone()
+    }
+    async fn open_writes(&self, _: TenantId, _: u32) -> Result<Vec<OpenWrite>, Error> {
         gone()
     }
     async fn audit(&self, _: TenantId, _: u64, _: u32) -> Result<Vec<AuditEvent>, Error> {

@@ -76,6 +76,10 @@ impl Connector for NermConnector {
         let body = map::encode_change(update.id, update.patch)?;
         self.call(Method::PATCH, update.id, Some(body)).await.map(Some)
     }
+
+    fn carrier(&self, field: &str) -> Option<String> {
+        Some(map::wire_name(field))
+    }
 }
 
 /// The user in an answer. The vendor is known to answer 200 with nothing but an error (notes, section 1, point 3): unless

@@ -105,6 +105,17 @@ impl Connector for SoftwareOneConnector {
         };
         self.user(request).await.map(Some)
     }
+
+    /// Members of `phone` and `settings` travel inside these. A picture is a part of its own.
+    fn carrier(&self, field: &str) -> Option<String> {
+        let own = field.strip_prefix("attributes.");
+        if let Some(name) = own.and_then(|name| name.strip_prefix(map::ATTRIBUTES)) {
+            return Some(name.to_owned());
+        }
+        let name = map::wire_name(field);
+        let top = name.split('.').next().filter(|top| *top != "icon");
+        top.map(str::to_owned)
+    }
 }
 
 /// The form as the vendor's own client sends it: the picture as a file, the change as JSON.

@@ -105,6 +105,11 @@ impl Connector for StackOneConnector {
         done(self.target.client.send(request).await?)?;
         Ok(None)
     }
+
+    /// What is passed through goes in a member of its own: which others the provider behind lets it override is not known.
+    fn carrier(&self, _field: &str) -> Option<String> {
+        None
+    }
 }
 
 #[cfg(test)]

@@ -79,4 +79,8 @@ impl Connector for TrustedTwinConnector {
         // One edition answers a part only. The write is done, so a failure to read it back is not the write's.
         Ok(self.read(update.id).await.ok())
     }
+
+    fn carrier(&self, field: &str) -> Option<String> {
+        Some(map::wire_name(field))
+    }
 }

@@ -141,6 +141,7 @@ pub(super) fn wire_name(domain: &str) -> String {
     let wire = match domain {
         "display_name" => "name",
         "attributes.trusted_twin:activity" => "activity",
+        "attributes.trusted_twin:role" => "role",
         other => other,
     };
     wire.to_owned()

@@ -21,7 +21,7 @@ use patchbay_core::{
     id::{GroupId, LedgerId, LinkedAccountId, OrganizationId, RoleId, TenantId, UserId},
     linked_account::LinkedAccount,
     organization::Organization,
-    remote::{LEDGER_SECONDS, LedgerEntry, LedgerState},
+    remote::{LEDGER_SECONDS, LedgerEntry, LedgerState, OpenWrite},
     role::Role,
     store::{Holder, Key, Store, UserKey},
     user::User,
@@ -49,7 +49,8 @@ struct Data {
     organizations: BTreeMap<OrganizationId, Organization>,
     groups: BTreeMap<GroupId, Group>,
     accounts: Vec<LinkedAccount>,
-    ledger: BTreeMap<LedgerId, LedgerEntry>,
+    /// In the order in which they were first kept.
+    ledger: Vec<LedgerEntry>,
     audit: Vec<AuditEvent>,
     idempotency: BTreeMap<String, Remembered>,
 }
@@ -165,16 +166,31 @@ impl Store for MemoryStore {
     }
 
     async fn ledger(&self, tenant: TenantId, id: LedgerId) -> Result<Option<LedgerEntry>, Error> {
-        Ok(self.read(tenant, |data| data.ledger.get(&id).cloned()))
+        Ok(self.read(tenant, |data| data.ledger.iter().find(|entry| entry.id == id).cloned()))
     }
 
-    async fn open_writes(&self, tenant: TenantId, limit: u32) -> Result<Vec<LedgerEntry>, Error> {
+    async fn last_write(&self, tenant: TenantId, key: &str) -> Result<Option<LedgerEntry>, Error> {
         Ok(self.read(tenant, |data| {
-            let open = data.ledger.values().filter(|entry| entry.state == LedgerState::Intent);
-            let mut open: Vec<LedgerEntry> = open.cloned().collect();
+            let asked = |entry: &&LedgerEntry| entry.idempotency.as_ref().is_some_and(|asked| asked.key == key);
+            data.ledger
+                .iter()
+                .filter(asked)
+                .max_by_key(|entry| entry.begun_at)
+                .cloned()
+        }))
+    }
+
+    async fn open_writes(&self, tenant: TenantId, limit: u32) -> Result<Vec<OpenWrite>, Error> {
+        Ok(self.read(tenant, |data| {
+            let open = data.ledger.iter().filter(|entry| entry.state == LedgerState::Intent);
+            let mut open: Vec<&LedgerEntry> = open.collect();
             open.sort_by_key(|entry| entry.begun_at);
-            open.truncate(limit as usize);
-            open
+            let open = open.into_iter().take(limit as usize);
+            open.map(|LedgerEntry { id, account, .. }| OpenWrite {
+                id: *id,
+                account: account.clone(),
+            })
+            .collect()
         }))
     }
 
@@ -332,8 +348,11 @@ impl Data {
     fn put_ledger(&mut self, entry: LedgerEntry) {
         let old = entry.begun_at.plus_seconds(-LEDGER_SECONDS);
         self.ledger
-            .retain(|_, kept| kept.begun_at > old || kept.state == LedgerState::Intent);
-        self.ledger.insert(entry.id, entry);
+            .retain(|kept| kept.begun_at > old || kept.state == LedgerState::Intent);
+        match self.ledger.iter_mut().find(|kept| kept.id == entry.id) {
+            Some(kept) => *kept = entry,
+            None => self.ledger.push(entry),
+        }
     }
 
     fn append(&mut self, mut entry: AuditEntry, changes: Vec<FieldChange>, user: Option<&User>) -> Result<(), Error> {
@@ -404,6 +423,10 @@ impl Data {
         else {
             return;
         };
+        if self.idempotency.get(&key).is_some_and(|kept| kept.at > committed.at) {
+            // The key is a later request's by now.
+            return;
+        }
         let outcome = match record {
             IdempotencyRecord::Forget => {
                 self.idempotency.remove(&key);

@@ -45,7 +45,7 @@ use patchbay_core::{
     id::{GroupId, LedgerId, LinkedAccountId, OrganizationId, RoleId, TenantId, UserId},
     linked_account::LinkedAccount,
     organization::Organization,
-    remote::LedgerEntry,
+    remote::{LedgerEntry, OpenWrite},
     role::Role,
     store::{Holder, Key, Store, UserKey},
     user::User,
@@ -289,7 +289,11 @@ impl Store for SqliteStore {
             .by_id("SELECT doc FROM ledger WHERE tenant = ?1 AND id = ?2", tenant, id.0)
     }
 
-    async fn open_writes(&self, tenant: TenantId, limit: u32) -> Result<Vec<LedgerEntry>, Error> {
+    async fn last_write(&self, tenant: TenantId, key: &str) -> Result<Option<LedgerEntry>, Error> {
+        self.readers.last_write(tenant, key)
+    }
+
+    async fn open_writes(&self, tenant: TenantId, limit: u32) -> Result<Vec<OpenWrite>, Error> {
         self.readers.open_writes(tenant, limit)
     }
 

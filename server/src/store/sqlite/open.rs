@@ -20,6 +20,7 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/0001_records.sql")),
     M::up(include_str!("migrations/0002_ledger.sql")),
+    M::up(include_str!("migrations/0003_ledger_key.sql")),
 ];
 
 /// The steps as they are run.
@@ -186,6 +187,23 @@ mod tests {
             MIGRATIONS.to_version(&mut upgraded, version).unwrap();
         }
         assert_eq!(schema(&upgraded), schema(&fresh));
+    }
+
+    #[test]
+    fn writes_from_before_the_ledger_had_keys_are_found_by_them() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        MIGRATIONS.to_version(&mut conn, 2).unwrap();
+        let documents = [r#"{"idempotency":{"key":"c/k"}}"#, r#"{"idempotency":null}"#];
+        for (id, document) in (0u8..).zip(documents) {
+            let row = (vec![id], document.as_bytes());
+            let insert = "INSERT INTO ledger (tenant, id, doc) VALUES (x'00', ?1, ?2)";
+            conn.execute(insert, row).unwrap();
+        }
+        MIGRATIONS.to_latest(&mut conn).unwrap();
+        let mut statement = conn.prepare("SELECT key FROM ledger ORDER BY id").unwrap();
+        let keys = statement.query_map([], |row| row.get(0)).unwrap();
+        let keys: Vec<Option<String>> = keys.map(Result::unwrap).collect();
+        assert_eq!(keys, [Some("c/k".to_owned()), None]);
     }
 
     #[test]

@@ -18,9 +18,9 @@ use patchbay_core::{
     credential::{Credential, CredentialHash},
     error::Error,
     icon::{Icon, IconType},
-    id::{LinkedAccountId, Serial, TenantId, UserId},
+    id::{LedgerId, LinkedAccountId, Serial, TenantId, UserId},
     linked_account::LinkedAccount,
-    remote::LedgerEntry,
+    remote::{LedgerEntry, OpenWrite},
     user::User,
 };
 use rusqlite::{Connection, OptionalExtension, Params, Row};
@@ -180,8 +180,16 @@ impl Readers {
         self.all(SQL, [key(&tenant.0)], document)
     }
 
-    pub(super) fn open_writes(&self, tenant: TenantId, limit: u32) -> Result<Vec<LedgerEntry>, Error> {
-        self.all(ledger::OPEN, (key(&tenant.0), limit), document)
+    pub(super) fn last_write(&self, tenant: TenantId, asked: &str) -> Result<Option<LedgerEntry>, Error> {
+        self.first(ledger::LAST, (key(&tenant.0), asked), document)
+    }
+
+    pub(super) fn open_writes(&self, tenant: TenantId, limit: u32) -> Result<Vec<OpenWrite>, Error> {
+        self.all(ledger::OPEN, (key(&tenant.0), limit), |row| {
+            let id = LedgerId(Uuid::from_bytes(row.get(0)?));
+            let account = LinkedAccountId(row.get(1)?);
+            Ok(Ok(OpenWrite { id, account }))
+        })
     }
 
     pub(super) fn audit(&self, tenant: TenantId, after: u64, limit: u32) -> Result<Vec<AuditEvent>, Error> {

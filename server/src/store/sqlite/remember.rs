@@ -56,7 +56,8 @@ pub(super) fn recall(
     }
 }
 
-/// Keeps what the changeset's idempotency record asks for. `document` is the user's, if it is at hand.
+/// Keeps what the changeset's idempotency record asks for, unless the key is a later request's by now. `document` is the
+/// user's, if it is at hand.
 pub(super) fn remember(
     conn: &Connection,
     changeset: &Changeset,
@@ -65,14 +66,16 @@ pub(super) fn remember(
 ) -> Result<(), Fault> {
     const SQL: &str = "INSERT INTO idempotency (tenant, key, fingerprint, at, done, outcome) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (tenant, key) DO UPDATE SET \
-        fingerprint = excluded.fingerprint, at = excluded.at, done = excluded.done, outcome = excluded.outcome";
+        fingerprint = excluded.fingerprint, at = excluded.at, done = excluded.done, outcome = excluded.outcome \
+        WHERE idempotency.at <= excluded.at";
+    const FORGET: &str = "DELETE FROM idempotency WHERE tenant = ?1 AND key = ?2 AND at <= ?3";
     let Some(asked) = &changeset.idempotency else {
         return Ok(());
     };
     let tenant = key(&changeset.tenant.0);
     if asked.record == IdempotencyRecord::Forget {
-        let mut statement = conn.prepare_cached("DELETE FROM idempotency WHERE tenant = ?1 AND key = ?2")?;
-        statement.execute((tenant, &asked.key))?;
+        let mut statement = conn.prepare_cached(FORGET)?;
+        statement.execute((tenant, &asked.key, committed.at.as_millis()))?;
         return Ok(());
     }
     let done = asked.record == IdempotencyRecord::Finish;

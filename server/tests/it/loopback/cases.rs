@@ -34,6 +34,8 @@ pub struct Case {
     pub back: fn() -> Value,
     /// Members of a StackOne PATCH that the dialect has no word for.
     pub cannot: fn() -> Value,
+    /// The body of a StackOne PATCH that names a member and passes it through too, and what of it is sent, by domain path.
+    pub twice: fn() -> (Value, &'static [&'static str]),
 }
 
 /// The line of a dialect.
@@ -83,6 +85,11 @@ pub static CASES: [Case; 4] = [
         },
         back: || json!({ "first_name": "Han", "name": "Han Again" }),
         cannot: || json!({}),
+        // What is passed through has a place of its own.
+        twice: || {
+            let body = json!({ "first_name": "Named", "passthrough": { "first_name": "Passed" } });
+            (body, &["first_name", "attributes.passthrough:first_name"])
+        },
     },
     Case {
         dialect: "nerm",
@@ -108,6 +115,10 @@ pub static CASES: [Case; 4] = [
         },
         back: || json!({ "name": "Han Again" }),
         cannot: || json!({ "is_bot_user": true, "first_name": "Han" }),
+        twice: || {
+            let body = json!({ "name": "Named", "username": "named", "passthrough": { "name": "Passed" } });
+            (body, &["username", "attributes.passthrough:name"])
+        },
     },
     Case {
         dialect: "softwareone",
@@ -133,6 +144,10 @@ pub static CASES: [Case; 4] = [
         shows: || json!({ "first_name": "Hannah", "last_name": "Solo", "primary_email_address": "hannah@example.com" }),
         back: || json!({ "first_name": "Han" }),
         cannot: || json!({ "is_bot_user": true, "username": "hannah" }),
+        twice: || {
+            let body = json!({ "first_name": "Named", "last_name": "Named", "passthrough": { "firstName": "Passed" } });
+            (body, &["last_name", "attributes.passthrough:firstName"])
+        },
     },
     Case {
         dialect: "trusted_twin",
@@ -151,6 +166,10 @@ pub static CASES: [Case; 4] = [
         shows: || json!({ "name": "Hannah" }),
         back: || json!({ "name": "Han Again" }),
         cannot: || json!({ "is_bot_user": true, "first_name": "Han", "status": { "value": "disabled" } }),
+        twice: || {
+            let body = json!({ "name": "Named", "passthrough": { "name": "Passed" } });
+            (body, &["attributes.passthrough:name"])
+        },
     },
 ];
 

@@ -9,9 +9,11 @@ use std::{
 };
 
 use axum::{body::Body, response::Response};
+use patchbay::settling;
 use patchbay_core::{
     audit::Outcome,
     remote::{LedgerEntry, LedgerState},
+    store::Store,
 };
 use serde_json::{Value, json};
 
@@ -104,16 +106,18 @@ impl Scene {
     }
 
     async fn open(&self) -> Vec<LedgerEntry> {
-        let open = self.linked.patchbay.app.gateway.open_writes().await.unwrap();
-        open.into_iter().map(|(_, write)| write).collect()
+        let mut entries = Vec::new();
+        for writes in self.linked.patchbay.app.gateway.open_writes().await.unwrap() {
+            for id in writes.ids {
+                entries.extend(self.store.ledger(writes.tenant, id).await.unwrap());
+            }
+        }
+        entries
     }
 
     async fn settle(&self) {
-        let patchbay = &self.linked.patchbay;
-        let now = patchbay_core::clock::Clock::now(&*patchbay.clock);
-        for (tenant, write) in patchbay.app.gateway.open_writes().await.unwrap() {
-            patchbay.app.gateway.settle(tenant, write, now).await.unwrap();
-        }
+        let app = &self.linked.patchbay.app;
+        settling::settle(app, app.gateway.open_writes().await.unwrap()).await;
     }
 }
 
@@ -243,6 +247,31 @@ async fn a_repeat_settles_what_has_long_been_open() {
     assert_eq!(scene.linked.last_audit().await.outcome, Outcome::Done);
     assert_eq!(scene.open().await, []);
     assert_eq!(scene.writes(), 1);
+}
+
+#[tokio::test]
+async fn a_key_used_again_after_its_time_is_another_write() {
+    let scene = Scene::new().await;
+    let change = json!({ "name": "New" });
+    scene.vendor.answers(200);
+    scene.store.after(1, 100);
+    scene.once(&change).await;
+    scene.store.after(0, 0);
+    let [first] = scene.open().await.try_into().expect("one open write");
+    scene.linked.patchbay.clock.advance_millis(24 * 60 * 60 * 1_000);
+    let again = scene.once(&change).await;
+    assert_eq!((again.status.as_u16(), scene.writes()), (200, 2));
+    assert_eq!(scene.open().await, [first], "the first is as open as before");
+
+    scene.linked.patchbay.clock.advance_millis(1_000);
+    scene.settle().await;
+    assert_eq!(scene.open().await, []);
+    assert_eq!(scene.linked.last_audit().await.outcome, Outcome::Done);
+    let repeat = scene.once(&change).await;
+    assert_eq!((repeat.status, &repeat.bytes), (again.status, &again.bytes));
+    assert_eq!(repeat.header("etag"), again.header("etag"));
+    assert_eq!(scene.once(&json!({ "name": "Newer" })).await.status, 422);
+    assert_eq!(scene.writes(), 0);
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use patchbay_core::{
     id::{GroupId, LedgerId, LinkedAccountId, OrganizationId, RoleId, TenantId, UserId},
     linked_account::LinkedAccount,
     organization::Organization,
-    remote::LedgerEntry,
+    remote::{LedgerEntry, OpenWrite},
     role::Role,
     store::{Holder, Key, Store, UserKey},
     user::User,
@@ -92,7 +92,10 @@ impl Store for Refusing {
     async fn ledger(&self, tenant: TenantId, id: LedgerId) -> Result<Option<LedgerEntry>, Error> {
         self.inner.ledger(tenant, id).await
     }
-    async fn open_writes(&self, tenant: TenantId, limit: u32) -> Result<Vec<LedgerEntry>, Error> {
+    async fn last_write(&self, tenant: TenantId, key: &str) -> Result<Option<LedgerEntry>, Error> {
+        self.inner.last_write(tenant, key).await
+    }
+    async fn open_writes(&self, tenant: TenantId, limit: u32) -> Result<Vec<OpenWrite>, Error> {
         self.inner.open_writes(tenant, limit).await
     }
     async fn audit(&self, tenant: TenantId, after: u64, limit: u32) -> Result<Vec<AuditEvent>, Error> {

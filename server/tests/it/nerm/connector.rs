@@ -309,3 +309,15 @@ async fn a_base_url_must_be_one() {
         }
     }
 }
+
+#[tokio::test]
+async fn each_member_has_its_place_in_the_request() {
+    let connector = connector("http://localhost", "k").unwrap();
+    for (field, carrier) in [
+        ("username", Some("login")),
+        ("settings.culture_code", Some("locale")),
+        ("attributes.nerm:type", Some("type")),
+    ] {
+        assert_eq!(connector.carrier(field).as_deref(), carrier, "{field}");
+    }
+}

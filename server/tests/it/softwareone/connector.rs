@@ -283,3 +283,18 @@ async fn odd_members_that_are_not_used_do_not_matter() {
         .unwrap_err();
     assert!(matches!(error, Error::Remote(failure) if failure.kind == RemoteKind::Unreadable));
 }
+
+#[tokio::test]
+async fn each_member_has_its_place_in_the_request() {
+    let connector = connector("http://localhost", "k");
+    for (field, carrier) in [
+        ("first_name", Some("firstName")),
+        ("phone.prefix", Some("phone")),
+        ("settings", Some("settings")),
+        ("settings.number_format.group_separator", Some("settings")),
+        ("attributes.softwareone:a.b", Some("a.b")),
+        ("icon", None),
+    ] {
+        assert_eq!(connector.carrier(field).as_deref(), carrier, "{field}");
+    }
+}

@@ -16,6 +16,7 @@ for_each_store! {
     a_begun_request_is_pending_until_it_ends,
     a_forgotten_key_is_free,
     a_key_expires_after_a_day,
+    a_late_end_leaves_the_key_to_a_later_request,
     a_refused_request_leaves_its_key_free,
     a_change_of_nothing_is_remembered,
     keys_belong_to_their_tenant,
@@ -115,6 +116,23 @@ async fn a_key_expires_after_a_day(store: Arc<dyn Store>) {
             .unwrap()
             .replayed
     );
+}
+
+async fn a_late_end_leaves_the_key_to_a_later_request(store: Arc<dyn Store>) {
+    with_users(&*store, 1).await;
+    let at_second = |second: i64, record| keyed(Changeset::new(super::T, at(second)), record, 1);
+    for second in [1, 1 + IDEMPOTENCY_SECONDS] {
+        let begin = at_second(second, IdempotencyRecord::Begin);
+        assert!(!store.commit(begin).await.unwrap().replayed);
+    }
+    for record in [IdempotencyRecord::Finish, IdempotencyRecord::Forget] {
+        let mut late = keyed(patch(1, Expect::Any, title("late")), record, 1);
+        late.at = at(IDEMPOTENCY_SECONDS);
+        store.commit(late).await.unwrap();
+        let repeat = at_second(2 + IDEMPOTENCY_SECONDS, IdempotencyRecord::Begin);
+        assert_eq!(refused(store.commit(repeat).await), "idempotency_pending");
+    }
+    assert_eq!(get(&*store, 1).await.title.as_deref(), Some("late"));
 }
 
 async fn a_refused_request_leaves_its_key_free(store: Arc<dyn Store>) {

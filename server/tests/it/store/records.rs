@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use patchbay_core::{
     audit::Actor,
-    changeset::{Changeset, Delta, Tenant},
+    changeset::{Changeset, Delta, Idempotency, IdempotencyRecord, Tenant},
     credential::{Credential, CredentialHash, Subject},
     error::Error,
     group::Group,
@@ -13,7 +13,7 @@ use patchbay_core::{
     organization::{Organization, OrganizationKind},
     patch::Patch,
     policy::{Reach, Statement},
-    remote::{LEDGER_SECONDS, LedgerEntry, LedgerState},
+    remote::{LEDGER_SECONDS, LedgerEntry, LedgerState, OpenWrite},
     revision::{Expect, Revision},
     role::Role,
     store::{Key, Store, UserKey},
@@ -35,6 +35,7 @@ for_each_store! {
     credentials_are_unique_and_replaced,
     linked_accounts_keep_their_order,
     open_writes_are_found_oldest_first,
+    the_last_write_under_a_key_is_found_and_those_before_it_stay,
     settled_writes_are_forgotten_after_their_time,
     mail_addresses_of_several_users_find_nobody,
     mail_addresses_are_unique_where_that_is_asked_for,
@@ -148,10 +149,53 @@ async fn open_writes_are_found_oldest_first(store: Arc<dyn Store>) {
         vec![Delta::PutLedger(Box::new(begun(3, 2, LedgerState::Done)))],
     )
     .await;
-    let (first, last) = (begun(2, 1, LedgerState::Intent), begun(1, 3, LedgerState::Intent));
+    let named = |n| OpenWrite {
+        id: LedgerId(Uuid::from_u128(n)),
+        account: LinkedAccountId("a".to_owned()),
+    };
+    let (first, last) = (named(2), named(1));
     assert_eq!(store.open_writes(T, 1).await.unwrap(), std::slice::from_ref(&first));
     assert_eq!(store.open_writes(T, 9).await.unwrap(), [first, last]);
     assert_eq!(store.open_writes(OTHER, 9).await.unwrap(), []);
+}
+
+async fn the_last_write_under_a_key_is_found_and_those_before_it_stay(store: Arc<dyn Store>) {
+    let asked = |key: &str| Idempotency {
+        key: key.to_owned(),
+        fingerprint: [1; 32],
+        record: IdempotencyRecord::Begin,
+    };
+    let keyed = |n: u128, second: i64, state: LedgerState| LedgerEntry {
+        idempotency: Some(asked("credential/key")),
+        ..begun(n, second, state)
+    };
+    let other = LedgerEntry {
+        idempotency: Some(asked("credential/other")),
+        ..begun(7, 9, LedgerState::Intent)
+    };
+    let failed = keyed(8, 3, LedgerState::Failed("x".to_owned()));
+    for write in [
+        keyed(9, 0, LedgerState::Intent),
+        failed.clone(),
+        keyed(1, 3, LedgerState::Intent),
+        begun(6, 9, LedgerState::Intent),
+        other,
+        keyed(9, 0, LedgerState::Done),
+    ] {
+        put(&*store, vec![Delta::PutLedger(Box::new(write))]).await;
+    }
+    let last = async |tenant, key: &str| store.last_write(tenant, key).await.unwrap();
+    let found = last(T, "credential/key").await;
+    assert_eq!(
+        found,
+        Some(keyed(1, 3, LedgerState::Intent)),
+        "begun at the same moment, but later"
+    );
+    assert_eq!(last(T, "credential/none").await, None);
+    assert_eq!(last(OTHER, "credential/key").await, None);
+    for write in [keyed(9, 0, LedgerState::Done), failed] {
+        assert_eq!(store.ledger(T, write.id).await.unwrap(), Some(write));
+    }
 }
 
 async fn settled_writes_are_forgotten_after_their_time(store: Arc<dyn Store>) {

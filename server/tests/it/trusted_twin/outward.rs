@@ -243,3 +243,16 @@ async fn the_connector_drives_the_facade() {
     };
     assert_eq!(failure.kind, RemoteKind::NotFound);
 }
+
+#[tokio::test]
+async fn each_member_has_its_place_in_the_request() {
+    let connector = connector("http://localhost", "k");
+    for (field, carrier) in [
+        ("display_name", Some("name")),
+        ("description", Some("description")),
+        ("attributes.trusted_twin:activity", Some("activity")),
+        ("attributes.trusted_twin:role", Some("role")),
+    ] {
+        assert_eq!(connector.carrier(field).as_deref(), carrier, "{field}");
+    }
+}
