@@ -50,9 +50,17 @@ struct Users {
     kept: unsync::Cache<UserName, Kept, Weight>,
 }
 
+/// A user as he is kept, and where.
+#[derive(Clone)]
+pub(super) struct Found {
+    pub(super) user: Arc<User>,
+    /// The number of his row: a hint, by which he is found without a look at an index.
+    pub(super) row: Option<i64>,
+}
+
 /// A user and the bytes that he takes, roughly.
 struct Kept {
-    user: Arc<User>,
+    found: Found,
     bytes: u64,
 }
 
@@ -93,24 +101,29 @@ impl Cache {
     pub(super) fn user(
         &self,
         name: UserName,
-        load: impl FnOnce() -> Result<Option<Arc<User>>, Error>,
+        load: impl FnOnce() -> Result<Option<Found>, Error>,
     ) -> Result<Option<Arc<User>>, Error> {
-        let Some(part) = self.part(name) else { return load() };
+        let Some(part) = self.part(name) else {
+            return Ok(load()?.map(|found| found.user));
+        };
         let told = {
             let users = locked(part);
             if let Some(kept) = users.kept.get(&name) {
-                return Ok(Some(kept.user.clone()));
+                return Ok(Some(kept.found.user.clone()));
             }
             users.told
         };
-        let user = load()?;
-        if let Some(user) = &user {
-            let mut users = locked(part);
-            if users.told == told {
-                users.keep(name, user.clone());
-            }
+        let Some(found) = load()? else { return Ok(None) };
+        let mut users = locked(part);
+        if users.told == told {
+            users.keep(name, found.clone());
         }
-        Ok(user)
+        Ok(Some(found.user))
+    }
+
+    /// The number of a user's row, if he is kept.
+    pub(super) fn row(&self, name: UserName) -> Option<i64> {
+        locked(self.part(name)?).kept.get(&name)?.found.row
     }
 
     /// A credential by the hash of its secret.
@@ -172,15 +185,15 @@ impl Cache {
         Ok(record)
     }
 
-    /// Takes note of a changeset that is durable and not yet answered.
-    pub(super) fn committed(&self, changeset: &Changeset, outcome: &Committed) {
+    /// Takes note of a changeset that is durable and not yet answered; `row` is that of its user.
+    pub(super) fn committed(&self, changeset: &Changeset, outcome: &Committed, row: Option<i64>) {
         if self.users.is_empty() || !outcome.changed {
             return;
         }
         match changeset.deltas.as_slice() {
             [Delta::UpdateUser { .. } | Delta::CreateUser(_)] => {
-                if let Some(user) = &outcome.user {
-                    self.tell(changeset.tenant, user);
+                if let Some(user) = outcome.user.clone() {
+                    self.tell(changeset.tenant, Found { user, row });
                 }
             }
             deltas if deltas.iter().all(|delta| matches!(delta, Delta::PutLedger(_))) => {}
@@ -188,12 +201,12 @@ impl Cache {
         }
     }
 
-    fn tell(&self, tenant: TenantId, user: &Arc<User>) {
-        let name = (tenant, user.id);
+    fn tell(&self, tenant: TenantId, found: Found) {
+        let name = (tenant, found.user.id);
         if let Some(part) = self.part(name) {
             let mut users = locked(part);
             users.told += 1;
-            users.keep(name, user.clone());
+            users.keep(name, found);
         }
     }
 
@@ -240,9 +253,9 @@ impl Users {
 
     /// Keeps a user, and lets go of those who are asked for least until the rest fit. One who does not fit alone is not
     /// kept.
-    fn keep(&mut self, name: UserName, user: Arc<User>) {
-        let bytes = weight::user(&user) as u64;
-        self.kept.insert(name, Kept { user, bytes });
+    fn keep(&mut self, name: UserName, found: Found) {
+        let bytes = weight::user(&found.user) as u64;
+        self.kept.insert(name, Kept { found, bytes });
     }
 }
 
@@ -259,22 +272,26 @@ mod tests {
 
     use super::*;
 
-    fn user(n: u32, bytes: usize) -> (UserName, Arc<User>) {
+    fn user(n: u32, bytes: usize) -> (UserName, Found) {
         let mut user = User::new(UserId(Uuid::from_u128(u128::from(n))), Serial(n), Timestamp::default());
         let text = Value::from("x".repeat(bytes));
         user.description = Some(Map::from_iter([("k".to_owned(), text)]).into());
-        ((TenantId(Uuid::nil()), user.id), Arc::new(user))
+        let (name, user) = ((TenantId(Uuid::nil()), user.id), Arc::new(user));
+        (name, Found { user, row: None })
     }
 
     #[test]
     fn users_are_bounded_in_number_and_in_bytes() {
         let mut users = Users::new(16);
         let mut keep = |n, bytes| {
-            let (name, user) = user(n, bytes);
-            users.keep(name, user.clone());
+            let (name, found) = user(n, bytes);
+            users.keep(name, found.clone());
             let taken: u64 = users.kept.iter().map(|(_, kept)| kept.bytes.max(EACH)).sum();
             assert!(taken <= 16 * EACH);
-            let kept = users.kept.get(&name).is_some_and(|kept| Arc::ptr_eq(&kept.user, &user));
+            let kept = users
+                .kept
+                .get(&name)
+                .is_some_and(|kept| Arc::ptr_eq(&kept.found.user, &found.user));
             (users.kept.len(), kept)
         };
         for n in 1..=20 {

@@ -66,13 +66,14 @@ fn swap(
 ) -> Result<Option<Committed>, Fault> {
     let Prepared {
         from,
+        row,
         user,
         document,
         rekeyed,
         icon,
         entry,
     } = prepared;
-    if !users::write(statements, changeset.tenant, *from, user, document, *rekeyed)? {
+    if !users::write(statements, changeset.tenant, (*from, *row), user, document, *rekeyed)? {
         return Ok(None);
     }
     if changeset.unique_email {

@@ -311,7 +311,10 @@ impl Store for SqliteStore {
 
     async fn commit(&self, mut changeset: Changeset) -> Result<Committed, Error> {
         confine::check(&changeset)?;
-        let prepared = prepare::prepare(&mut changeset)?;
+        let mut prepared = prepare::prepare(&mut changeset)?;
+        if let Some(prepared) = &mut prepared {
+            prepared.row = self.cache.row((changeset.tenant, prepared.user.id));
+        }
         self.queue.commit(changeset, prepared).await
     }
 

@@ -19,6 +19,8 @@ use crate::store::row::encode;
 pub(super) struct Prepared {
     /// The revision that it was made from.
     pub(super) from: Revision,
+    /// The number of the user's row, if it is known.
+    pub(super) row: Option<i64>,
     /// The user as he becomes.
     pub(super) user: Arc<User>,
     /// His document.
@@ -79,6 +81,7 @@ pub(super) fn prepare(changeset: &mut Changeset) -> Result<Option<Prepared>, Err
     let entry = entry.map(|entry| Entry::new(entry, update.changes, Some(update.user.revision)));
     Ok(Some(Prepared {
         from: seen.revision,
+        row: None,
         document: encode(&update.user)?,
         rekeyed: update.user.username != seen.username || update.user.email != seen.email,
         icon: update.user.icon != seen.icon,

@@ -28,6 +28,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::{
+    cache::Found,
     chain,
     fault::failure,
     ledger,
@@ -138,9 +139,16 @@ impl Readers {
         Ok(user.map(Arc::new))
     }
 
-    pub(super) fn user_by_id(&self, tenant: TenantId, id: UserId) -> Result<Option<Arc<User>>, Error> {
-        let user = self.by_id("SELECT doc FROM users WHERE tenant = ?1 AND id = ?2", tenant, id.0)?;
-        Ok(user.map(Arc::new))
+    pub(super) fn user_by_id(&self, tenant: TenantId, id: UserId) -> Result<Option<Found>, Error> {
+        const SQL: &str = "SELECT doc, rowid FROM users WHERE tenant = ?1 AND id = ?2";
+        self.first(SQL, (key(&tenant.0), key(&id.0)), |row| {
+            let number = row.get(1)?;
+            let found = document(row)?.map(|user| Found {
+                user: Arc::new(user),
+                row: Some(number),
+            });
+            Ok(found)
+        })
     }
 
     pub(super) fn user_by_email(&self, tenant: TenantId, email: &str) -> Result<Option<Arc<User>>, Error> {

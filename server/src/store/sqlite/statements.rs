@@ -19,6 +19,8 @@ pub(super) enum Sql {
     DataVersion,
     /// Writes a user over one revision of him; indexes stay as they are.
     UpdateUser,
+    /// The same, where the number of his row is known as well.
+    UpdateRow,
     /// Puts an entry behind the end of a tenant's audit chain.
     AppendAudit,
     /// Keeps where a tenant's audit chain ends.
@@ -38,6 +40,10 @@ impl Sql {
             Self::DataVersion => "PRAGMA data_version",
             Self::UpdateUser => {
                 "UPDATE users SET revision = ?4, role = ?5, doc = ?6 WHERE tenant = ?1 AND id = ?2 AND revision = ?3"
+            }
+            Self::UpdateRow => {
+                "UPDATE users SET revision = ?4, role = ?5, doc = ?6 \
+                 WHERE rowid = ?7 AND tenant = ?1 AND id = ?2 AND revision = ?3"
             }
             Self::AppendAudit => "INSERT INTO audit (tenant, position, entry, hash) VALUES (?1, ?2, ?3, ?4)",
             Self::MoveHead => {
@@ -72,5 +78,24 @@ impl<'c> Statements<'c> {
     /// Runs a statement that takes and tells nothing.
     pub(super) fn run(&mut self, sql: Sql) -> rusqlite::Result<()> {
         self.of(sql)?.execute([]).map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::open;
+
+    #[test]
+    fn a_user_whose_row_is_known_is_found_without_an_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let conn = open::prepare(folder.path(), 100).unwrap();
+        let plan = |sql: Sql| {
+            let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {}", sql.text())).unwrap();
+            let mut steps = statement.raw_query();
+            steps.next().unwrap().unwrap().get::<_, String>(3).unwrap()
+        };
+        assert_eq!(plan(Sql::UpdateRow), "SEARCH users USING INTEGER PRIMARY KEY (rowid=?)");
+        assert!(plan(Sql::UpdateUser).contains("(tenant=? AND id=?)"));
     }
 }

@@ -39,7 +39,14 @@ pub(super) fn update(
         let document = encode(&update.user)?;
         let rekeyed =
             current.username_key() != update.user.username_key() || current.email_key() != update.user.email_key();
-        let written = write(statements, tenant, current.revision, &update.user, &document, rekeyed)?;
+        let written = write(
+            statements,
+            tenant,
+            (current.revision, None),
+            &update.user,
+            &document,
+            rekeyed,
+        )?;
         if !written {
             return Err(Error::internal("a user changed within the transaction that loaded him").into());
         }
@@ -68,12 +75,12 @@ pub(super) fn check_email(
     Ok(())
 }
 
-/// Writes a user over one revision of him; false if he is not at that revision. Indexes are touched only if he is
-/// `rekeyed`.
+/// Writes a user over one revision of him; false if he is not at that revision, or not in that row where its number is
+/// given: rows have other numbers once somebody has compacted the database. Indexes are touched only if he is `rekeyed`.
 pub(super) fn write(
     statements: &mut Statements<'_>,
     tenant: TenantId,
-    from: Revision,
+    (from, row): (Revision, Option<i64>),
     user: &User,
     document: &[u8],
     rekeyed: bool,
@@ -92,6 +99,10 @@ pub(super) fn write(
         conn.prepare_cached(REKEYED)?
             .execute((tenant_key, id, from, to, role, document, username, email))
             .map_err(|error| taken(conn, tenant, user, error))?
+    } else if let Some(row) = row {
+        statements
+            .of(Sql::UpdateRow)?
+            .execute((tenant_key, id, from, to, role, document, row))?
     } else {
         statements
             .of(Sql::UpdateUser)?

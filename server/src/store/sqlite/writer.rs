@@ -68,6 +68,15 @@ struct Work {
     weight: usize,
 }
 
+impl Work {
+    /// The number of the user's row, if what was prepared is what was committed: else he was not found by it.
+    fn row(&self, committed: &Committed) -> Option<i64> {
+        let prepared = self.prepared.as_ref()?;
+        let user = committed.user.as_ref()?;
+        prepared.row.filter(|_| Arc::ptr_eq(user, &prepared.user))
+    }
+}
+
 /// An outcome, and the work itself: it is freed where it was made, since freeing it here costs the one writer more.
 type Answer = (Result<Committed, Error>, Box<Work>);
 
@@ -281,7 +290,9 @@ impl<'c> Writer<'c> {
     fn tell(&self, jobs: &[Job], outcomes: &[Result<Committed, Error>]) {
         for (job, outcome) in jobs.iter().zip(outcomes) {
             if let Ok(committed) = outcome {
-                self.told.cache.committed(&job.work.changeset, committed);
+                self.told
+                    .cache
+                    .committed(&job.work.changeset, committed, job.work.row(committed));
             }
         }
         if let Err(error) = self.told.changes.announce() {

@@ -121,6 +121,31 @@ async fn tampering_in_the_file_is_found() {
     assert_eq!(verify((0, ChainHash::default()), &log(&store, T).await), Err(3));
 }
 
+#[tokio::test]
+async fn an_update_finds_its_user_though_his_row_has_another_number_by_now() {
+    let folder = tempdir().unwrap();
+    let options = Options {
+        cached_users: 100,
+        ..Options::default()
+    };
+    let store = SqliteStore::open(folder.path(), &options).unwrap();
+    with_users(&store, 2).await;
+    drop(store);
+    let store = SqliteStore::open(folder.path(), &options).unwrap();
+    let mut update = patch(1, Expect::Any, title("x"));
+    update.seen = Some(get(&store, 1).await);
+    // As compacting does: the number that is known is another user's by now.
+    let renumber = "UPDATE users SET rowid = 1000 WHERE serial = 1; UPDATE users SET rowid = 1 WHERE serial = 2";
+    database(folder.path()).execute_batch(renumber).unwrap();
+    assert!(store.commit(update).await.unwrap().changed);
+    let mut update = patch(1, Expect::Any, title("y"));
+    update.seen = Some(get(&store, 1).await);
+    assert!(store.commit(update).await.unwrap().changed);
+    let kept = (get(&store, 1).await.title.clone(), get(&store, 2).await.title.clone());
+    assert_eq!(kept, (Some("y".into()), None));
+    assert_eq!(sound_log(&store, T).await.len(), 2);
+}
+
 /// Holds the database's write lock, as another process might, so that the writer has to wait.
 fn hold(folder: &Path) -> Connection {
     let other = database(folder);
