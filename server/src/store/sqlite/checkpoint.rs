@@ -1,10 +1,15 @@
 //! The checkpointer: a thread that copies the log into the database beside the writer, and sees that the log begins anew.
 //!
 //! A passive checkpoint stops nobody, but under constant writes it never reaches the log's end, so the log would grow for
-//! ever. So: copy most of it here, a few times over until little is left, and once the log is long ask the writer to copy
-//! the rest between two batches. The log's file keeps its size: overwriting syncs faster than appending.
+//! ever. So: copy most of it here, a few times over until little is left, and once the log is long, sync what was copied and
+//! ask the writer to copy the rest between two batches. A checkpoint that does not reach the end syncs nothing itself, so
+//! without that the writer would wait for all of it. The log's file keeps its size: overwriting syncs faster than appending.
 
 use std::{
+    fs::File,
+    io,
+    mem::ManuallyDrop,
+    path::Path,
     sync::{
         Arc,
         atomic::Ordering,
@@ -19,6 +24,9 @@ use super::{open::BUSY_TIMEOUT, writer::Shared};
 
 /// How many times in a row the log is copied at most.
 const ROUNDS: usize = 4;
+/// How often the database is synced before the log begins anew: once for what gathered since the last time, which takes
+/// long, and once for what came meanwhile.
+const SYNCS: usize = 2;
 /// So few pages may be left to the writer.
 const REST: i64 = 256;
 /// How long a new beginning of the log may wait for readers.
@@ -67,18 +75,22 @@ pub(super) fn restart(conn: &Connection) -> rusqlite::Result<()> {
 /// The checkpointer's own state.
 pub(super) struct Checkpointer {
     conn: Connection,
+    /// The database, to sync it. It is not closed before the process ends: closing any descriptor of a file lets go of
+    /// all the locks that the process has on it, those of the connections included.
+    database: ManuallyDrop<File>,
     shared: Arc<Shared>,
     log_pages: u32,
 }
 
 impl Checkpointer {
-    /// A checkpointer that lets the log grow to about `log_pages` pages.
-    pub(super) fn new(conn: Connection, shared: Arc<Shared>, log_pages: u32) -> Self {
-        Self {
+    /// A checkpointer of the database in this file, which lets the log grow to about `log_pages` pages.
+    pub(super) fn new(conn: Connection, file: &Path, shared: Arc<Shared>, log_pages: u32) -> io::Result<Self> {
+        Ok(Self {
             conn,
+            database: ManuallyDrop::new(File::open(file)?),
             shared,
             log_pages,
-        }
+        })
     }
 
     /// Works every so often until the other end of `stop` is gone.
@@ -91,6 +103,22 @@ impl Checkpointer {
     }
 
     fn tick(&self) -> rusqlite::Result<()> {
+        let log = self.copy()?;
+        if log < i64::from(self.log_pages) {
+            return Ok(());
+        }
+        for _ in 0..SYNCS {
+            if let Err(error) = self.database.sync_data() {
+                tracing::warn!(%error, "the database was not synced ahead; the writer does it");
+            }
+            self.copy()?;
+        }
+        self.shared.reset.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Copies the log until little of it is left; answers how long it is, in pages.
+    fn copy(&self) -> rusqlite::Result<i64> {
         let mut progress = run(&self.conn, Mode::Passive)?;
         for _ in 1..ROUNDS {
             if progress.log - progress.copied <= REST {
@@ -98,10 +126,7 @@ impl Checkpointer {
             }
             progress = run(&self.conn, Mode::Passive)?;
         }
-        if progress.log >= i64::from(self.log_pages) {
-            self.shared.reset.store(true, Ordering::Relaxed);
-        }
-        Ok(())
+        Ok(progress.log)
     }
 }
 

@@ -141,7 +141,8 @@ impl SqliteStore {
             changes,
         };
         let (writing, batch) = (shared.clone(), options.batch);
-        let checkpointer = Checkpointer::new(copier, shared.clone(), options.log_pages);
+        let checkpointer = Checkpointer::new(copier, &file, shared.clone(), options.log_pages)
+            .map_err(|error| unusable(folder, Unusable::Io(error)))?;
         let every = options.checkpoint_every;
         let threads = Threads {
             writer: spawn(folder, "store-writer", move || {
