@@ -12,7 +12,6 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError},
     },
-    thread,
     time::Duration,
 };
 
@@ -41,9 +40,6 @@ use super::{
 const LOOK_AROUND: Duration = Duration::from_secs(1);
 /// The most bytes of records in one batch, roughly; the job that goes beyond is still taken.
 const BATCH_BYTES: usize = 8 << 20;
-/// How many times a batch takes in what is queued. In between, callers who are ready to run and wait for a processor go
-/// first: what they queue joins the batch, and costs no sync of its own. If there are none, nothing is lost.
-const GATHERED: usize = 3;
 
 /// What the writer is asked.
 pub(super) enum Message {
@@ -196,14 +192,7 @@ impl<'c> Writer<'c> {
         while let Some(first) = self.next(queue, stopping) {
             let mut batch = Batch::default();
             stopping |= batch.take(first);
-            for _ in 0..GATHERED {
-                let before = batch.jobs.len();
-                stopping |= batch.fill(queue, self.most);
-                if batch.jobs.len() == before {
-                    break;
-                }
-                thread::yield_now();
-            }
+            stopping |= batch.fill(queue, self.most);
             self.shared.queued.fetch_sub(batch.weight, Ordering::Relaxed);
             self.work(batch);
             self.reset_log();
