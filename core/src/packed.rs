@@ -1,4 +1,7 @@
 //! Large values that are seldom looked at: kept as the JSON that is stored of them, and read when somebody asks.
+//!
+//! What is written reads back: the one exception, keys that the JSON reader gives a meaning of its own, is refused where
+//! texts come in, from callers and from remote systems.
 
 use std::{fmt, marker::PhantomData, sync::Arc};
 

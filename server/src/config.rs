@@ -114,7 +114,7 @@ pub struct StoreSection {
     pub reader_cache_kib: u32,
     /// The page cache of the writer, in KiB. 64 to 16,777,216.
     pub writer_cache_kib: u32,
-    /// How many users a server keeps in memory, about 2 KiB each, taken as they come; fewer where that would take more than
+    /// How many users a server keeps in memory, about 1.5 KiB each, taken as they come; fewer where that would take more than
     /// 4 KiB each. 0 to 100,000,000.
     pub cached_users: u64,
 }

@@ -78,7 +78,7 @@ pub struct Options {
     /// The page cache of the writer, in KiB. 8 MiB: the database walks through all of it after every transaction that has
     /// split a page, which costs more than the pages that a larger cache would save from being read again.
     pub writer_cache_kib: u32,
-    /// How many users, of those lately read or written, are kept in memory: about 2 KiB each, taken as they come, and fewer
+    /// How many users, of those lately read or written, are kept in memory: about 1.5 KiB each, taken as they come, and fewer
     /// where they are so large that together they would take more than 4 KiB each. 0: only one process at a time may keep
     /// any, and it sees at once what other processes write.
     pub cached_users: usize,
