@@ -189,24 +189,24 @@ impl Gateway {
     }
 
     /// Settles a remote write that an earlier run left open, by reading the user back where his account can still be reached.
-    /// Nothing is left to do if a repeat under its idempotency key has settled it meanwhile.
-    pub async fn settle(&self, tenant: TenantId, id: LedgerId, now: Timestamp) -> Result<(), Error> {
+    /// False if nothing is left to do: a repeat under its idempotency key has settled it already.
+    pub async fn settle(&self, tenant: TenantId, id: LedgerId, now: Timestamp) -> Result<bool, Error> {
         let write = self.store.ledger(tenant, id).await?;
         let Some(write) = write.filter(|write| write.state == LedgerState::Intent) else {
-            return Ok(());
+            return Ok(false);
         };
         let account = self.store.linked_account(tenant, &write.account).await?;
         let account = account.filter(|account| account.status == AccountStatus::Active && account.remote.is_some());
         let remote = account.map(|account| self.remote(&account));
         if let Some(Ok(remote)) = remote {
             remote.settle(tenant, write, now).await;
-            return Ok(());
+            return Ok(true);
         }
         let state = unknown("its linked account cannot be reached any more");
         self.store
             .commit(write.ended(tenant, now, state, None, true))
             .await
-            .map(|_| ())
+            .map(|_| true)
     }
 
     /// The result of a write, once a refusal has its audit entry. If that cannot be written the caller is told so instead

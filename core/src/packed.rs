@@ -8,6 +8,8 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned, de::Error as _};
 use serde_json::value::{RawValue, to_raw_value};
 
+use crate::user::limits::READERS_OWN;
+
 /// A value as its JSON text.
 ///
 /// Copies share the text, and writing it again is copying it: a record whose other members change pays nothing for
@@ -91,11 +93,16 @@ impl<T> Serialize for Packed<T> {
 }
 
 impl<'de, T: DeserializeOwned + Serialize> Deserialize<'de> for Packed<T> {
-    /// Fails as reading the value itself does; the text is written anew if it is not what [`Packed::new`] would write.
+    /// Fails as reading the value itself does; the text is written anew if it is not what [`Packed::new`] would write. Fails
+    /// too if that has keys of the reader's own by which it would not read back.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <Box<RawValue>>::deserialize(deserializer)?;
         let value: T = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
-        Ok(Self::new(&value))
+        let packed = Self::new(&value);
+        if packed.as_str().contains(READERS_OWN) {
+            serde_json::from_str::<T>(packed.as_str()).map_err(D::Error::custom)?;
+        }
+        Ok(packed)
     }
 }
 
@@ -133,5 +140,7 @@ mod tests {
     fn what_is_no_such_value_is_refused_when_it_is_read() {
         let refused = serde_json::from_str::<Packed<Object>>("[1]").unwrap_err();
         assert!(refused.to_string().contains("expected a map"), "{refused}");
+        let token = r#"{"a":{"b":1,"$serde_json::private::Number":"x"}}"#;
+        assert!(serde_json::from_str::<Packed<Object>>(token).is_err());
     }
 }

@@ -19,7 +19,8 @@ pub async fn settle(app: &App, open: Vec<OpenWrites>) {
 async fn settle_account(app: &App, OpenWrites { tenant, ids, .. }: OpenWrites) {
     for id in ids {
         match app.gateway.settle(tenant, id, app.clock.now()).await {
-            Ok(()) => tracing::info!(write = %id, "settled a remote write that was left open"),
+            Ok(true) => tracing::info!(write = %id, "looked into a remote write that was left open"),
+            Ok(false) => {}
             Err(error) => tracing::error!(write = %id, fault = error.for_log(), "a remote write stays open"),
         }
     }

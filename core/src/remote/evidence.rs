@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::{
     audit::FieldChange,
     error::Error,
-    user::{PASSTHROUGH, User},
+    user::{PASSTHROUGH, User, limits},
 };
 
 /// What a user who was read back says about a delta.
@@ -40,11 +40,13 @@ pub(super) fn weigh(said: &[FieldChange], user: &User) -> Result<Evidence, Error
     })
 }
 
-/// Takes down what the vendor told of each member before the write; null where he told nothing.
+/// Takes down what the vendor told of each member before the write; null where he told nothing, or more than the audit log
+/// takes of one value. What is passed through stays null: it can stand for any member.
 pub(super) fn note_before(said: &mut [FieldChange], user: &User) -> Result<(), Error> {
     let user = serde_json::to_value(user).map_err(Error::internal)?;
-    for change in said {
-        change.before = told(&user, &change.field).cloned().unwrap_or_default();
+    for change in said.iter_mut().filter(|change| !passed(change)) {
+        let before = told(&user, &change.field).filter(|value| limits::is_recordable(value));
+        change.before = before.cloned().unwrap_or_default();
     }
     Ok(())
 }
@@ -74,7 +76,7 @@ mod tests {
     use crate::{
         patch::Patch,
         settings::{Phone, PhonePatch},
-        user::{Status, UserPatch},
+        user::{MAX_FREE_BYTES, Status, UserPatch},
     };
 
     fn user() -> User {
@@ -133,6 +135,20 @@ mod tests {
     }
 
     #[test]
+    fn what_the_audit_log_could_not_take_is_not_noted() {
+        let mut told = user();
+        told.first_name = Some("x".repeat(MAX_FREE_BYTES).into());
+        let deep = (0..100).fold(json!(1), |inner, _| json!([inner]));
+        told.attributes = Arc::new([("vendor:deep".to_owned(), deep)].into());
+        let mut patch = first_name(Patch::Null);
+        patch.attributes.insert("vendor:deep".to_owned(), Patch::Null);
+        let mut said = patch.said();
+        note_before(&mut said, &told).unwrap();
+        assert_eq!(said.len(), 2);
+        assert!(said.iter().all(|change| change.before.is_null()));
+    }
+
+    #[test]
     fn what_was_there_before_is_null_where_the_vendor_does_not_tell() {
         let mut patch = first_name(Patch::Null);
         patch.title = Patch::Value("Captain".to_owned());
@@ -145,7 +161,7 @@ mod tests {
             ("first_name", json!("Han"), Value::Null),
             ("title", Value::Null, json!("Captain")),
             ("phone", json!({ "prefix": "+34" }), Value::Null),
-            ("attributes.passthrough:badge", json!(7), json!(8)),
+            ("attributes.passthrough:badge", Value::Null, json!(8)),
         ];
         let expected = expected.map(|(field, before, after)| (field.to_owned(), before, after));
         assert_eq!(told.collect::<Vec<_>>(), expected);

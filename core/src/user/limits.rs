@@ -112,6 +112,12 @@ pub(super) fn free(field: &str, members: &Map<String, Value>) -> Result<(), Erro
     Ok(())
 }
 
+/// True if a value from outside is no larger and no deeper than the free values of a user may be, so that whatever holds it
+/// reads back.
+pub fn is_recordable(value: &Value) -> bool {
+    weight(value) <= MAX_FREE_BYTES && legible("", value, MAX_DEPTH).is_ok()
+}
+
 /// The bytes that members take in JSON, roughly.
 fn bytes<'a>(members: impl Iterator<Item = (&'a String, &'a Value)>) -> usize {
     members.map(|(name, value)| name.len() + 4 + weight(value)).sum()
@@ -135,7 +141,7 @@ fn legible(field: &str, value: &Value, depth: usize) -> Result<(), Error> {
 
 /// `serde_json` marks numbers of any precision by an object whose first key begins like this; members are kept sorted, so
 /// such a key can come first when the record is read, and make it illegible.
-const READERS_OWN: &str = "$serde_json::private::";
+pub(crate) const READERS_OWN: &str = "$serde_json::private::";
 
 fn legible_key(field: &str, name: &str) -> Result<(), Error> {
     if name.starts_with(READERS_OWN) {

@@ -172,11 +172,7 @@ impl Store for MemoryStore {
     async fn last_write(&self, tenant: TenantId, key: &str) -> Result<Option<LedgerEntry>, Error> {
         Ok(self.read(tenant, |data| {
             let asked = |entry: &&LedgerEntry| entry.idempotency.as_ref().is_some_and(|asked| asked.key == key);
-            data.ledger
-                .iter()
-                .filter(asked)
-                .max_by_key(|entry| entry.begun_at)
-                .cloned()
+            data.ledger.iter().rfind(asked).cloned()
         }))
     }
 

@@ -28,7 +28,7 @@ use super::{changes::Changes, weight};
 
 /// How many parts the users are spread over, so that callers seldom wait for each other.
 const PARTS: usize = 16;
-/// The bytes that there is room for with each user, roughly. Ordinary users take half of it; one who takes more has the
+/// The bytes that there is room for with each user, roughly. Ordinary users take less than half of it; one who takes more has the
 /// room of several.
 const EACH: u64 = 4 << 10;
 /// The most credentials, roles and linked accounts of each kind that are kept; beyond that the kind begins anew.

@@ -2,8 +2,8 @@
 //!
 //! A passive checkpoint stops nobody, but under constant writes it never reaches the log's end, so the log would grow for
 //! ever. So: copy most of it here, a few times over until little is left, and once the log is long, sync what was copied and
-//! ask the writer to copy the rest between two batches. A checkpoint that does not reach the end syncs nothing itself, so
-//! without that the writer would wait for all of it. The log's file keeps its size: overwriting syncs faster than appending.
+//! ask the writer to copy the rest between two batches. A checkpoint that does not reach the end leaves the database
+//! unsynced, so without that the writer would wait for all of it. The log's file keeps its size: overwriting syncs faster than appending.
 
 use std::{
     fs::File,
@@ -95,26 +95,30 @@ impl Checkpointer {
 
     /// Works every so often until the other end of `stop` is gone.
     pub(super) fn run(&self, every: Duration, stop: &Receiver<()>) {
+        let mut seen = 0;
         while stop.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
-            if let Err(error) = self.tick() {
-                tracing::warn!(%error, "a checkpoint failed; it is tried again");
+            match self.tick(seen) {
+                Ok(log) => seen = log,
+                Err(error) => tracing::warn!(%error, "a checkpoint failed; it is tried again"),
             }
         }
     }
 
-    fn tick(&self) -> rusqlite::Result<()> {
+    /// Copies what the log has gained since it was `seen` long; answers how long it is now. The length that the database
+    /// tells stays as it is until the next write, even if the log has begun anew.
+    fn tick(&self, seen: i64) -> rusqlite::Result<i64> {
         let log = self.copy()?;
-        if log < i64::from(self.log_pages) {
-            return Ok(());
+        if log < i64::from(self.log_pages) || log == seen {
+            return Ok(log);
         }
         for _ in 0..SYNCS {
             if let Err(error) = self.database.sync_data() {
                 tracing::warn!(%error, "the database was not synced ahead; the writer does it");
             }
-            self.copy()?;
+            run(&self.conn, Mode::Passive)?;
         }
         self.shared.reset.store(true, Ordering::Relaxed);
-        Ok(())
+        Ok(log)
     }
 
     /// Copies the log until little of it is left; answers how long it is, in pages.
@@ -149,5 +153,28 @@ mod tests {
         conn.execute_batch("BEGIN IMMEDIATE").unwrap();
         restart(&conn).unwrap_err();
         assert_eq!(waits(&conn), BUSY_TIMEOUT);
+    }
+
+    #[test]
+    fn a_long_log_is_given_up_once_and_not_again_until_something_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = open::prepare(folder.path(), 100).unwrap();
+        let file = folder.path().join(open::FILE);
+        let copier = open::connect(&file, open::Access::ReadWrite, 100).unwrap();
+        let shared = Arc::new(Shared::default());
+        let checkpointer = Checkpointer::new(copier, &file, shared.clone(), 1).unwrap();
+        let write = || {
+            let sql = "INSERT INTO tenants (tenant, doc) VALUES (randomblob(16), zeroblob(9000))";
+            writer.execute(sql, []).unwrap();
+        };
+        let asked = || shared.reset.swap(false, Ordering::Relaxed);
+        write();
+        let seen = checkpointer.tick(0).unwrap();
+        assert!(seen > 1 && asked());
+        restart(&writer).unwrap();
+        assert_eq!((checkpointer.tick(seen).unwrap(), asked()), (seen, false));
+        write();
+        write();
+        assert!(checkpointer.tick(seen).unwrap() != seen && asked());
     }
 }

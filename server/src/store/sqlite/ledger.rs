@@ -17,8 +17,7 @@ pub(super) const OPEN: &str = "SELECT id, CAST(doc AS TEXT) ->> '$.account' FROM
     WHERE tenant = ?1 AND open = 1 ORDER BY begun_at LIMIT ?2";
 
 /// What was begun under an idempotency key, the last first: tenant, key.
-pub(super) const LAST: &str =
-    "SELECT doc FROM ledger WHERE tenant = ?1 AND key = ?2 ORDER BY begun_at DESC, rowid DESC LIMIT 1";
+pub(super) const LAST: &str = "SELECT doc FROM ledger WHERE tenant = ?1 AND key = ?2 ORDER BY rowid DESC LIMIT 1";
 
 /// Keeps the state of a remote write, and takes away some that were settled long before it began.
 pub(super) fn put(conn: &Connection, tenant: TenantId, entry: &LedgerEntry) -> Result<(), Fault> {

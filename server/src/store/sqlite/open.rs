@@ -84,6 +84,7 @@ pub(super) fn prepare(folder: &Path, cache_kib: u32) -> Result<Connection, OpenE
         .create(folder)
         .map_err(unwritable)?;
     let file = folder.join(FILE);
+    // Closing it again lets go of the locks that this process has on it: none, as long as it opens a folder once.
     OpenOptions::new()
         .create(true)
         .append(true)

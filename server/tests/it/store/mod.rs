@@ -3,6 +3,7 @@
 mod concurrency;
 mod files;
 mod idempotency;
+mod ledger;
 mod random;
 mod records;
 mod updates;

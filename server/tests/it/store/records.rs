@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use patchbay_core::{
     audit::Actor,
-    changeset::{Changeset, Delta, Idempotency, IdempotencyRecord, Tenant},
+    changeset::{Changeset, Delta, Tenant},
     credential::{Credential, CredentialHash, Subject},
     error::Error,
     group::Group,
@@ -13,7 +13,7 @@ use patchbay_core::{
     organization::{Organization, OrganizationKind},
     patch::Patch,
     policy::{Reach, Statement},
-    remote::{LEDGER_SECONDS, LedgerEntry, LedgerState, OpenWrite},
+    remote::{LedgerEntry, LedgerState},
     revision::{Expect, Revision},
     role::Role,
     store::{Key, Store, UserKey},
@@ -34,9 +34,6 @@ for_each_store! {
     holders_come_with_role_and_user,
     credentials_are_unique_and_replaced,
     linked_accounts_keep_their_order,
-    open_writes_are_found_oldest_first,
-    the_last_write_under_a_key_is_found_and_those_before_it_stay,
-    settled_writes_are_forgotten_after_their_time,
     mail_addresses_of_several_users_find_nobody,
     mail_addresses_are_unique_where_that_is_asked_for,
 }
@@ -96,7 +93,7 @@ fn account(tenant: TenantId, id: &str, status: AccountStatus) -> LinkedAccount {
     }
 }
 
-fn ledger(state: LedgerState) -> LedgerEntry {
+pub fn ledger(state: LedgerState) -> LedgerEntry {
     LedgerEntry {
         id: LEDGER,
         account: LinkedAccountId("a".to_owned()),
@@ -123,102 +120,6 @@ fn credential(tenant: TenantId, n: u32, secret: &str, subject: Subject) -> Crede
         expires_at: None,
         created_at: at(0),
     }
-}
-
-/// A remote write that began at some second.
-fn begun(n: u128, second: i64, state: LedgerState) -> LedgerEntry {
-    LedgerEntry {
-        id: LedgerId(Uuid::from_u128(n)),
-        begun_at: at(second),
-        ..ledger(state)
-    }
-}
-
-async fn open_writes_are_found_oldest_first(store: Arc<dyn Store>) {
-    for (n, second) in [(1, 3), (2, 1), (3, 2)] {
-        let write = begun(n, second, LedgerState::Intent);
-        put(&*store, vec![Delta::PutLedger(Box::new(write))]).await;
-    }
-    put(
-        &*store,
-        vec![Delta::PutLedger(Box::new(begun(4, 0, LedgerState::Done)))],
-    )
-    .await;
-    put(
-        &*store,
-        vec![Delta::PutLedger(Box::new(begun(3, 2, LedgerState::Done)))],
-    )
-    .await;
-    let named = |n| OpenWrite {
-        id: LedgerId(Uuid::from_u128(n)),
-        account: LinkedAccountId("a".to_owned()),
-    };
-    let (first, last) = (named(2), named(1));
-    assert_eq!(store.open_writes(T, 1).await.unwrap(), std::slice::from_ref(&first));
-    assert_eq!(store.open_writes(T, 9).await.unwrap(), [first, last]);
-    assert_eq!(store.open_writes(OTHER, 9).await.unwrap(), []);
-}
-
-async fn the_last_write_under_a_key_is_found_and_those_before_it_stay(store: Arc<dyn Store>) {
-    let asked = |key: &str| Idempotency {
-        key: key.to_owned(),
-        fingerprint: [1; 32],
-        record: IdempotencyRecord::Begin,
-    };
-    let keyed = |n: u128, second: i64, state: LedgerState| LedgerEntry {
-        idempotency: Some(asked("credential/key")),
-        ..begun(n, second, state)
-    };
-    let other = LedgerEntry {
-        idempotency: Some(asked("credential/other")),
-        ..begun(7, 9, LedgerState::Intent)
-    };
-    let failed = keyed(8, 3, LedgerState::Failed("x".to_owned()));
-    for write in [
-        keyed(9, 0, LedgerState::Intent),
-        failed.clone(),
-        keyed(1, 3, LedgerState::Intent),
-        begun(6, 9, LedgerState::Intent),
-        other,
-        keyed(9, 0, LedgerState::Done),
-    ] {
-        put(&*store, vec![Delta::PutLedger(Box::new(write))]).await;
-    }
-    let last = async |tenant, key: &str| store.last_write(tenant, key).await.unwrap();
-    let found = last(T, "credential/key").await;
-    assert_eq!(
-        found,
-        Some(keyed(1, 3, LedgerState::Intent)),
-        "begun at the same moment, but later"
-    );
-    assert_eq!(last(T, "credential/none").await, None);
-    assert_eq!(last(OTHER, "credential/key").await, None);
-    for write in [keyed(9, 0, LedgerState::Done), failed] {
-        assert_eq!(store.ledger(T, write.id).await.unwrap(), Some(write));
-    }
-}
-
-async fn settled_writes_are_forgotten_after_their_time(store: Arc<dyn Store>) {
-    let unknown = LedgerState::Unknown("x".to_owned());
-    for (n, state) in [(1, LedgerState::Done), (2, unknown), (3, LedgerState::Intent)] {
-        put(&*store, vec![Delta::PutLedger(Box::new(begun(n, 0, state)))]).await;
-    }
-    let kept = async |later: i64| {
-        let write = begun(4, later, LedgerState::Done);
-        put(&*store, vec![Delta::PutLedger(Box::new(write))]).await;
-        let mut kept = Vec::new();
-        for n in 1..=4 {
-            let found = store.ledger(T, LedgerId(Uuid::from_u128(n))).await.unwrap();
-            kept.push(found.is_some());
-        }
-        kept
-    };
-    assert_eq!(kept(LEDGER_SECONDS - 1).await, [true; 4]);
-    assert_eq!(
-        kept(LEDGER_SECONDS).await,
-        [false, false, true, true],
-        "what is open stays"
-    );
 }
 
 async fn users_are_found_by_every_key(store: Arc<dyn Store>) {
