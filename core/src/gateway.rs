@@ -34,8 +34,6 @@ pub const MOST_OPEN: u32 = 10_000;
 pub struct OpenWrites {
     /// Whose account it is.
     pub tenant: TenantId,
-    /// The linked account.
-    pub account: LinkedAccountId,
     /// The writes, oldest first.
     pub ids: Vec<LedgerId>,
 }
@@ -183,9 +181,7 @@ impl Gateway {
             }
         }
         let open = open.into_iter();
-        Ok(open
-            .map(|((tenant, account), ids)| OpenWrites { tenant, account, ids })
-            .collect())
+        Ok(open.map(|((tenant, _), ids)| OpenWrites { tenant, ids }).collect())
     }
 
     /// Settles a remote write that an earlier run left open, by reading the user back where his account can still be reached.

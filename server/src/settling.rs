@@ -16,7 +16,7 @@ pub async fn settle(app: &App, open: Vec<OpenWrites>) {
         .await;
 }
 
-async fn settle_account(app: &App, OpenWrites { tenant, ids, .. }: OpenWrites) {
+async fn settle_account(app: &App, OpenWrites { tenant, ids }: OpenWrites) {
     for id in ids {
         match app.gateway.settle(tenant, id, app.clock.now()).await {
             Ok(true) => tracing::info!(write = %id, "looked into a remote write that was left open"),

@@ -141,7 +141,7 @@ fn legible(field: &str, value: &Value, depth: usize) -> Result<(), Error> {
 
 /// `serde_json` marks numbers of any precision by an object whose first key begins like this; members are kept sorted, so
 /// such a key can come first when the record is read, and make it illegible.
-pub(crate) const READERS_OWN: &str = "$serde_json::private::";
+pub const READERS_OWN: &str = "$serde_json::private::";
 
 fn legible_key(field: &str, name: &str) -> Result<(), Error> {
     if name.starts_with(READERS_OWN) {

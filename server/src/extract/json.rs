@@ -9,6 +9,8 @@ use serde::{
 };
 use serde_json::error::Category;
 
+use patchbay_core::user::limits::READERS_OWN;
+
 use crate::failure::{Failure, Kind};
 
 /// Decodes a JSON body.
@@ -21,7 +23,7 @@ pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
         .map_err(|_| Failure::new(Kind::BadEncoding, "the request body contains invalid characters"))?;
     if has_readers_keys(text) {
         whole(text)?;
-        let reason = format!("the request body must not have keys that begin with {READERS_KEYS}");
+        let reason = format!("the request body must not have keys that begin with {READERS_OWN}");
         return Err(Failure::new(Kind::Schema, reason));
     }
     let value = serde_json::from_str(text).map_err(|error| misread::<T>(text, &error))?;
@@ -118,10 +120,7 @@ impl<'de> Visitor<'de> for DistinctNames {
     }
 }
 
-/// How the keys begin by which `serde_json` tells its own values from those of a document.
-const READERS_KEYS: &str = "$serde_json::private::";
-
-/// True if a JSON text from outside has a key that begins like [`READERS_KEYS`], however it is escaped.
+/// True if a JSON text from outside has a key that begins like [`READERS_OWN`], however it is escaped.
 ///
 /// Such a key makes the reader parse the text that it names as JSON of its own, whose nesting counts anew, so that the bound
 /// on depth does not hold: 69 kB ended an unoptimised process by stack overflow. Most texts have neither a dollar nor a
@@ -154,9 +153,9 @@ fn string_end(text: &str) -> usize {
     text.len()
 }
 
-/// True if the inside of a JSON string begins like [`READERS_KEYS`]. Only `\u` escapes can spell these characters.
+/// True if the inside of a JSON string begins like [`READERS_OWN`]. Only `\u` escapes can spell these characters.
 fn begins_as_readers(mut inner: &str) -> bool {
-    READERS_KEYS.chars().all(|wanted| {
+    READERS_OWN.chars().all(|wanted| {
         let rest = match inner.strip_prefix("\\u").and_then(|rest| rest.split_at_checked(4)) {
             Some((digits, rest)) => (u32::from_str_radix(digits, 16) == Ok(wanted.into())).then_some(rest),
             None => inner.strip_prefix(wanted),

@@ -53,17 +53,14 @@ fn uid(caller: u32) -> UserId {
     UserId(Uuid::from_u128(u128::from(caller % 8 + 1)))
 }
 
-/// The other process of [`a_killed_store_keeps_what_it_acknowledged`]: counts up, and says so after each commit.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "run by another test, as a process to be killed"]
-async fn count_until_killed() {
-    let folder = std::env::var(FOLDER).expect("the folder to write in");
+/// What the other process of [`a_killed_store_keeps_what_it_acknowledged`] does: counts up, and says so after each commit.
+async fn count_until_killed(folder: &Path) {
     let options = Options {
         checkpoint_every: Duration::from_millis(20),
         log_pages: 500,
         ..Options::default()
     };
-    let store = Arc::new(SqliteStore::open(Path::new(&folder), &options).unwrap());
+    let store = Arc::new(SqliteStore::open(folder, &options).unwrap());
     let mut users = Changeset::new(T, Timestamp::default());
     users.deltas = (1..=8)
         .map(|n| Delta::CreateUser(Box::new(User::new(uid(n), Serial(n), Timestamp::default()))))
@@ -115,12 +112,20 @@ fn acknowledged(line: &str) -> Option<(u32, u64)> {
     Some((caller.parse().ok()?, count.parse().ok()?))
 }
 
-#[tokio::test]
+/// The process that is killed is this very test, run once more with a folder to write in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_store_keeps_what_it_acknowledged() {
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        return count_until_killed(Path::new(&folder)).await;
+    }
     let folder = tempfile::tempdir().unwrap();
     for life in 1..=3_u32 {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "crash::count_until_killed", "--ignored", "--nocapture"])
+            .args([
+                "--exact",
+                "crash::a_killed_store_keeps_what_it_acknowledged",
+                "--nocapture",
+            ])
             .env(FOLDER, folder.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -92,6 +92,16 @@ impl Scene {
         }
     }
 
+    /// With one write under the key that the vendor did and the store could not record.
+    async fn left_open(change: &Value) -> Self {
+        let scene = Self::new().await;
+        scene.vendor.answers(200);
+        scene.store.after(1, 100);
+        scene.once(change).await;
+        scene.store.after(0, 0);
+        scene
+    }
+
     async fn update(&self, body: Value) -> Answer {
         self.linked.update("u", &body).await
     }
@@ -234,12 +244,8 @@ async fn what_a_vendor_did_is_told_even_if_it_cannot_be_recorded() {
 
 #[tokio::test]
 async fn a_repeat_settles_what_has_long_been_open() {
-    let scene = Scene::new().await;
     let change = json!({ "name": "New" });
-    scene.vendor.answers(200);
-    scene.store.after(1, 100);
-    scene.once(&change).await;
-    scene.store.after(0, 0);
+    let scene = Scene::left_open(&change).await;
     assert_eq!(scene.open().await.len(), 1);
     assert_eq!(scene.once(&change).await.status, 409, "it may still be under way");
     scene.linked.patchbay.clock.advance_millis(300_000);
@@ -251,12 +257,8 @@ async fn a_repeat_settles_what_has_long_been_open() {
 
 #[tokio::test]
 async fn a_key_used_again_after_its_time_is_another_write() {
-    let scene = Scene::new().await;
     let change = json!({ "name": "New" });
-    scene.vendor.answers(200);
-    scene.store.after(1, 100);
-    scene.once(&change).await;
-    scene.store.after(0, 0);
+    let scene = Scene::left_open(&change).await;
     let [first] = scene.open().await.try_into().expect("one open write");
     scene.linked.patchbay.clock.advance_millis(24 * 60 * 60 * 1_000);
     let again = scene.once(&change).await;
@@ -281,12 +283,8 @@ async fn a_start_settles_what_a_crash_left_open() {
         (json!("Old"), "unknown", 409),
         (Value::Null, "unknown", 409),
     ] {
-        let scene = Scene::new().await;
         let change = json!({ "name": "New" });
-        scene.vendor.answers(200);
-        scene.store.after(1, 100);
-        scene.once(&change).await;
-        scene.store.after(0, 0);
+        let scene = Scene::left_open(&change).await;
         scene.vendor.user.lock().unwrap()["name"] = name;
         scene.settle().await;
         assert_eq!(scene.open().await, []);
