@@ -30,6 +30,18 @@ pub enum LedgerState {
     Unknown(String),
 }
 
+impl LedgerState {
+    /// Whether a write in this state can still come to `next`: an open one to any, one whose outcome is unknown to a known
+    /// one. What is known stays, so that of two who settle a write at the same moment one is heard.
+    pub fn can_become(&self, next: &Self) -> bool {
+        match self {
+            Self::Intent => true,
+            Self::Unknown(_) => matches!(next, Self::Done | Self::Failed(_)),
+            Self::Done | Self::Failed(_) => false,
+        }
+    }
+}
+
 /// One write to a remote system, from intent to outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerEntry {

@@ -246,6 +246,10 @@ impl State {
             at,
             replayed: false,
         };
+        let data = self.data.entry(tenant).or_default();
+        if deltas.iter().any(|delta| data.is_settled(delta)) {
+            return Ok(committed);
+        }
         let mut changes = Vec::new();
         for delta in deltas {
             let before = self.data.entry(tenant).or_default().users.clone();
@@ -338,6 +342,13 @@ impl Data {
             Some(account) => *account = record,
             None => self.accounts.push(record),
         }
+    }
+
+    /// Whether this is the state of a remote write that is kept in one from which it cannot come to it.
+    fn is_settled(&self, delta: &Delta) -> bool {
+        let Delta::PutLedger(entry) = delta else { return false };
+        let kept = self.ledger.iter().find(|kept| kept.id == entry.id);
+        kept.is_some_and(|kept| !kept.state.can_become(&entry.state))
     }
 
     /// Keeps the state of a remote write, and forgets those that were settled long before it began.

@@ -45,6 +45,13 @@ pub(super) fn write(
     }
     let mut outcome = Outcome::new(changeset);
     for delta in &changeset.deltas {
+        if let Delta::PutLedger(entry) = delta
+            && ledger::is_settled(statements.conn, changeset.tenant, entry)?
+        {
+            return Ok(outcome.committed);
+        }
+    }
+    for delta in &changeset.deltas {
         outcome.apply(statements, changeset, delta)?;
     }
     let Outcome { committed, changes } = outcome;

@@ -4,10 +4,13 @@ use patchbay_core::{
     id::TenantId,
     remote::{LEDGER_SECONDS, LedgerEntry, LedgerState},
 };
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::{fault::Fault, read::key};
-use crate::store::row::encode;
+use crate::store::row::{decode, encode};
+
+/// What is kept of a write: tenant, id.
+pub(super) const BY_ID: &str = "SELECT doc FROM ledger WHERE tenant = ?1 AND id = ?2";
 
 /// How many old entries one write takes away at most: more than it adds.
 const PURGE: u32 = 4;
@@ -18,6 +21,17 @@ pub(super) const OPEN: &str = "SELECT id, CAST(doc AS TEXT) ->> '$.account' FROM
 
 /// What was begun under an idempotency key, the last first: tenant, key.
 pub(super) const LAST: &str = "SELECT doc FROM ledger WHERE tenant = ?1 AND key = ?2 ORDER BY rowid DESC LIMIT 1";
+
+/// Whether a remote write is kept in a state from which it cannot come to this one.
+pub(super) fn is_settled(conn: &Connection, tenant: TenantId, entry: &LedgerEntry) -> Result<bool, Fault> {
+    let mut statement = conn.prepare_cached(BY_ID)?;
+    let kept = statement.query_row((key(&tenant.0), key(&entry.id.0)), |row| row.get::<_, Vec<u8>>(0));
+    let Some(document) = kept.optional()? else {
+        return Ok(false);
+    };
+    let kept: LedgerEntry = decode(&document)?;
+    Ok(!kept.state.can_become(&entry.state))
+}
 
 /// Keeps the state of a remote write, and takes away some that were settled long before it began.
 pub(super) fn put(conn: &Connection, tenant: TenantId, entry: &LedgerEntry) -> Result<(), Fault> {

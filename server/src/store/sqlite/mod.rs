@@ -286,8 +286,7 @@ impl Store for SqliteStore {
     }
 
     async fn ledger(&self, tenant: TenantId, id: LedgerId) -> Result<Option<LedgerEntry>, Error> {
-        self.readers
-            .by_id("SELECT doc FROM ledger WHERE tenant = ?1 AND id = ?2", tenant, id.0)
+        self.readers.by_id(ledger::BY_ID, tenant, id.0)
     }
 
     async fn last_write(&self, tenant: TenantId, key: &str) -> Result<Option<LedgerEntry>, Error> {

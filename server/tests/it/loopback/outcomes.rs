@@ -296,6 +296,19 @@ async fn a_start_settles_what_a_crash_left_open() {
 }
 
 #[tokio::test]
+async fn a_write_that_two_settle_at_once_is_recorded_once() {
+    let scene = Scene::new().await;
+    scene.vendor.answers(200);
+    scene.store.after(1, 100);
+    scene.update(json!({ "name": "New" })).await;
+    scene.store.after(0, 0);
+    let before = scene.linked.audit().await.len();
+    tokio::join!(scene.settle(), scene.settle());
+    assert_eq!(scene.open().await, []);
+    assert_eq!(scene.linked.audit().await.len(), before + 1);
+}
+
+#[tokio::test]
 async fn a_write_whose_account_is_gone_is_settled_as_unknown() {
     let scene = Scene::new().await;
     scene.vendor.answers(200);

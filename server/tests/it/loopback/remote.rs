@@ -23,7 +23,7 @@ use patchbay::{
     walkthrough::Sample,
 };
 use patchbay_core::{
-    audit::AuditEntry,
+    audit::{AuditEntry, AuditEvent},
     changeset::Delta,
     clock::Timestamp,
     connector::{Connector, Connectors},
@@ -256,15 +256,15 @@ impl Linked {
             .await
     }
 
+    /// The audit log.
+    pub async fn audit(&self) -> Vec<AuditEvent> {
+        let tenant = self.patchbay.sample.tenant;
+        self.patchbay.store.audit(tenant, 0, 1_000).await.unwrap()
+    }
+
     /// The last entry of the audit log.
     pub async fn last_audit(&self) -> AuditEntry {
-        let events = self
-            .patchbay
-            .store
-            .audit(self.patchbay.sample.tenant, 0, 1_000)
-            .await
-            .unwrap();
-        events.last().expect("an entry").entry.clone()
+        self.audit().await.last().expect("an entry").entry.clone()
     }
 }
 

@@ -10,11 +10,12 @@ use patchbay_core::{
 };
 use uuid::Uuid;
 
-use super::{OTHER, T, at, for_each_store, put, records::ledger};
+use super::{OTHER, T, at, changeset, for_each_store, log, put, records::ledger, sound_log};
 
 for_each_store! {
     open_writes_are_found_oldest_first,
     the_last_write_under_a_key_is_found_and_those_before_it_stay,
+    a_known_outcome_stays_and_is_recorded_once,
     settled_writes_are_forgotten_after_their_time,
 }
 
@@ -95,24 +96,62 @@ async fn the_last_write_under_a_key_is_found_and_those_before_it_stay(store: Arc
     }
 }
 
+async fn a_known_outcome_stays_and_is_recorded_once(store: Arc<dyn Store>) {
+    let (failed, unknown) = (
+        || LedgerState::Failed("f".to_owned()),
+        |why: &str| LedgerState::Unknown(why.to_owned()),
+    );
+    for (n, known) in [(1, LedgerState::Done), (2, failed())] {
+        let before = log(&*store, T).await.len();
+        let mut recorded = Vec::new();
+        for state in [
+            LedgerState::Intent,
+            unknown("first"),
+            LedgerState::Intent,
+            unknown("second"),
+            known.clone(),
+            unknown("third"),
+            LedgerState::Done,
+            failed(),
+            LedgerState::Intent,
+        ] {
+            let mut end = changeset(T, vec![Delta::PutLedger(Box::new(begun(n, 0, state)))]);
+            end.idempotency = Some(Idempotency {
+                key: format!("credential/{n} {}", recorded.len()),
+                fingerprint: [1; 32],
+                record: IdempotencyRecord::Finish,
+            });
+            let asked = end.idempotency.clone().unwrap();
+            let changed = store.commit(end).await.unwrap().changed;
+            let replayed = store.replay(T, &asked, at(1)).await.unwrap();
+            assert_eq!(replayed.is_some(), changed, "the key is as if nothing had come");
+            recorded.push(changed);
+        }
+        assert_eq!(recorded, [true, true, false, false, true, false, false, false, false]);
+        assert_eq!(sound_log(&*store, T).await.len(), before + 3);
+        let kept = store.ledger(T, LedgerId(Uuid::from_u128(n))).await.unwrap().unwrap();
+        assert_eq!(kept.state, known);
+    }
+}
+
 async fn settled_writes_are_forgotten_after_their_time(store: Arc<dyn Store>) {
     let unknown = LedgerState::Unknown("x".to_owned());
     for (n, state) in [(1, LedgerState::Done), (2, unknown), (3, LedgerState::Intent)] {
         put(&*store, vec![Delta::PutLedger(Box::new(begun(n, 0, state)))]).await;
     }
-    let kept = async |later: i64| {
-        let write = begun(4, later, LedgerState::Done);
+    let kept = async |another: u128, later: i64| {
+        let write = begun(another, later, LedgerState::Done);
         put(&*store, vec![Delta::PutLedger(Box::new(write))]).await;
         let mut kept = Vec::new();
-        for n in 1..=4 {
+        for n in [1, 2, 3, another] {
             let found = store.ledger(T, LedgerId(Uuid::from_u128(n))).await.unwrap();
             kept.push(found.is_some());
         }
         kept
     };
-    assert_eq!(kept(LEDGER_SECONDS - 1).await, [true; 4]);
+    assert_eq!(kept(4, LEDGER_SECONDS - 1).await, [true; 4]);
     assert_eq!(
-        kept(LEDGER_SECONDS).await,
+        kept(5, LEDGER_SECONDS).await,
         [false, false, true, true],
         "what is open stays"
     );

@@ -152,13 +152,16 @@ async fn records_are_kept_and_replaced(store: Arc<dyn Store>) {
         name: name.to_owned(),
         created_at: at(0),
     };
-    for name in ["first", "second"] {
+    for (name, state) in [
+        ("first", LedgerState::Unknown("first".to_owned())),
+        ("second", LedgerState::Failed("second".to_owned())),
+    ] {
         let records = vec![
             Delta::PutTenant(tenant(name)),
             Delta::PutRole(role(T, name)),
             Delta::PutOrganization(organization(T, name)),
             Delta::PutGroup(group(T, name)),
-            Delta::PutLedger(Box::new(ledger(LedgerState::Failed(name.to_owned())))),
+            Delta::PutLedger(Box::new(ledger(state.clone()))),
         ];
         assert!(put(&*store, records).await.changed);
         assert_eq!(store.tenants().await.unwrap(), [tenant(name)]);
@@ -170,7 +173,7 @@ async fn records_are_kept_and_replaced(store: Arc<dyn Store>) {
             assert_eq!(store.group(T, key).await.unwrap(), Some(group(T, name)));
         }
         let kept = store.ledger(T, LEDGER).await.unwrap().unwrap();
-        assert_eq!(kept.state, LedgerState::Failed(name.to_owned()));
+        assert_eq!(kept.state, state);
     }
     let (organizations, groups) = (Key::Serial(Serial(99)), Key::Serial(Serial(99)));
     assert_eq!(store.organization(T, organizations).await.unwrap(), None);
