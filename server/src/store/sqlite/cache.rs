@@ -201,12 +201,14 @@ impl Cache {
         }
     }
 
-    fn tell(&self, tenant: TenantId, found: Found) {
-        let name = (tenant, found.user.id);
+    /// Keeps a user as he was written. A user who was not found by his row is in it still.
+    fn tell(&self, tenant: TenantId, Found { user, row }: Found) {
+        let name = (tenant, user.id);
         if let Some(part) = self.part(name) {
             let mut users = locked(part);
             users.told += 1;
-            users.keep(name, found);
+            let row = row.or_else(|| users.kept.get(&name)?.found.row);
+            users.keep(name, Found { user, row });
         }
     }
 
@@ -305,6 +307,27 @@ mod tests {
         );
         assert!(!keep(23, 200_000).1, "and one too large none");
         assert!(keep(24, 500).1);
+    }
+
+    #[test]
+    fn a_row_is_known_until_another_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let Ok(changes) = Changes::open(folder.path(), true) else {
+            panic!("the folder is writable");
+        };
+        let cache = Cache::new(256, Arc::new(changes));
+        let (name, found) = user(1, 500);
+        let told = |row| {
+            let found = Found { row, ..found.clone() };
+            cache.tell(name.0, found);
+            cache.row(name)
+        };
+        assert_eq!(told(None), None);
+        assert_eq!(told(Some(7)), Some(7));
+        assert_eq!(told(None), Some(7), "he was written without a look at it");
+        assert_eq!(told(Some(8)), Some(8));
+        cache.forget();
+        assert_eq!(told(None), None);
     }
 
     #[test]
