@@ -185,7 +185,8 @@ impl Gateway {
     }
 
     /// Settles a remote write that an earlier run left open, by reading the user back where his account can still be reached.
-    /// False if nothing is left to do: a repeat under its idempotency key has settled it already.
+    /// False if nothing is left to do: a repeat under its idempotency key has settled it already. Fails, and leaves the write
+    /// open, if the account cannot be spoken to for a reason of ours, such as a key that is missing.
     pub async fn settle(&self, tenant: TenantId, id: LedgerId, now: Timestamp) -> Result<bool, Error> {
         let write = self.store.ledger(tenant, id).await?;
         let Some(write) = write.filter(|write| write.state == LedgerState::Intent) else {
@@ -193,9 +194,8 @@ impl Gateway {
         };
         let account = self.store.linked_account(tenant, &write.account).await?;
         let account = account.filter(|account| account.status == AccountStatus::Active && account.remote.is_some());
-        let remote = account.map(|account| self.remote(&account));
-        if let Some(Ok(remote)) = remote {
-            remote.settle(tenant, write, now).await;
+        if let Some(account) = account {
+            self.remote(&account)?.settle(tenant, write, now).await;
             return Ok(true);
         }
         let state = unknown("its linked account cannot be reached any more");

@@ -83,7 +83,8 @@ impl Default for HttpSection {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OutboundSection {
-    /// The longest that one call may take, answer included. 1 to 3,600,000.
+    /// The longest that one call may take, answer included. 1 to 60,000: a write makes three calls at most, and is looked into
+    /// by a repeat once it has been open for five minutes.
     pub timeout_ms: u64,
     /// Whether loopback, private and link-local addresses may be called.
     pub allow_private: bool,
@@ -290,7 +291,7 @@ impl Config {
         bound("http.heartbeat_ms", http.heartbeat_ms, 10, HOUR)?;
         bound("http.max_connections", http.max_connections, 1, 65_536)?;
         bound("http.drain_ms", http.drain_ms, 0, HOUR)?;
-        bound("outbound.timeout_ms", self.outbound.timeout_ms, 1, HOUR)?;
+        bound("outbound.timeout_ms", self.outbound.timeout_ms, 1, 60_000)?;
         bound("store.queue", store.queue, 1, 1 << 20)?;
         bound("store.queue_bytes", store.queue_bytes, 1 << 20, 16 << 30)?;
         bound("store.batch", store.batch, 1, 65_536)?;

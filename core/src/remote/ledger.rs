@@ -10,7 +10,7 @@ use crate::{
     clock::Timestamp,
     id::{LedgerId, LinkedAccountId, TenantId},
     policy::Action,
-    user::User,
+    user::{User, limits},
 };
 
 /// For how long a settled remote write stays in the ledger at least: 30 days.
@@ -67,7 +67,8 @@ pub struct LedgerEntry {
     pub idempotency: Option<Idempotency>,
     /// How far it has come.
     pub state: LedgerState,
-    /// The user as the vendor told of him when it was done; kept for repeats under the idempotency key.
+    /// The user as the vendor told of him when it was done; kept for repeats under the idempotency key, unless he is larger
+    /// or deeper than what is kept of one value.
     #[serde(default)]
     pub user: Option<Box<User>>,
     /// When it was recorded.
@@ -126,9 +127,15 @@ impl LedgerEntry {
         if !matches!(state, LedgerState::Unknown(_)) {
             self.said = Vec::new();
         }
-        self.user = user.filter(|_| self.idempotency.is_some()).cloned().map(Box::new);
+        let kept = user.filter(|user| self.idempotency.is_some() && is_keepable(user));
+        self.user = kept.cloned().map(Box::new);
         self.state = state;
         changeset.deltas.push(Delta::PutLedger(Box::new(self)));
         changeset
     }
+}
+
+/// Whether a vendor's user is small and shallow enough to be kept, so that what keeps him reads back.
+fn is_keepable(user: &User) -> bool {
+    serde_json::to_value(user).is_ok_and(|user| limits::is_recordable(&user))
 }

@@ -34,7 +34,8 @@ use crate::{
     user::{User, UserPatch},
 };
 
-/// A write that is at intent for so long is no longer under way: its outcome could not be recorded. 5 minutes.
+/// A write that is at intent for so long is no longer under way: its outcome could not be recorded. 5 minutes: more than three
+/// calls of the longest time that a call may take, and the attempts to record what came of them.
 const OVERDUE_SECONDS: i64 = 300;
 /// The waits between attempts to record an outcome, in milliseconds.
 const PAUSES: [u64; 4] = [20, 100, 500, 2_000];
@@ -139,9 +140,13 @@ impl Remote {
 
     /// Commits what a vendor did. Tried again a few times, since it cannot be taken back; if the store refuses for good, the
     /// write stays an intent, which is settled at the next start. The caller is told what the vendor did all the same.
-    async fn record(&self, changeset: Changeset) {
+    async fn record(&self, mut changeset: Changeset) {
         let mut pauses = PAUSES.into_iter();
         while let Err(error) = self.store.commit(changeset.clone()).await {
+            if matches!(error, Error::IdempotencyMismatch) {
+                // The key's time ended meanwhile, and it is another request's.
+                changeset.idempotency = None;
+            }
             let Some(pause) = pauses.next() else {
                 let fault = format!("the outcome of a remote write is not recorded: {}", error.for_log());
                 return self.host.report(&fault);

@@ -25,6 +25,7 @@ use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::redact::Redaction;
 use crate::extract;
 
 /// Bounds of outward calls.
@@ -72,6 +73,7 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// Body, whole.
     pub body: Vec<u8>,
+    redaction: Redaction,
 }
 
 impl Client {
@@ -120,6 +122,7 @@ impl Client {
         let (client, request) = request.build_split();
         let request = request.map_err(|error| failure(RemoteKind::Blocked, "", &error.to_string()))?;
         let url = request.url().to_string();
+        let redaction = Redaction::of(request.headers());
         let response = client
             .execute(request)
             .await
@@ -131,6 +134,7 @@ impl Client {
             status,
             headers,
             body,
+            redaction,
         };
         if status.is_success() {
             Ok(answer)
@@ -171,6 +175,7 @@ impl Answer {
     /// A failure because the answer is not what the vendor documents.
     pub fn unreadable(&self, why: &str) -> Error {
         let mut failure = self.failure(RemoteKind::Unreadable);
+        let why = self.redaction.mask_text(why.to_owned());
         failure.raw = serde_json::json!({ "error": why, "body": failure.raw });
         Error::Remote(Box::new(failure))
     }
@@ -195,11 +200,17 @@ impl Answer {
         Error::Remote(Box::new(self.failure(kind)))
     }
 
-    fn failure(&self, kind: RemoteKind) -> RemoteFailure {
-        let raw = self.parsed().unwrap_or_else(|_| {
-            let text = String::from_utf8_lossy(&self.body);
-            Value::String(text.chars().take(MAX_SHOWN).collect())
-        });
+    /// What there is to tell of the answer as a failure, without what the request proved itself with.
+    pub fn failure(&self, kind: RemoteKind) -> RemoteFailure {
+        let raw = match self.parsed() {
+            Ok(json) => self.redaction.mask(json),
+            Err(_) => {
+                let text = self
+                    .redaction
+                    .mask_text(String::from_utf8_lossy(&self.body).into_owned());
+                Value::String(text.chars().take(MAX_SHOWN).collect())
+            }
+        };
         RemoteFailure {
             kind,
             url: self.url.clone(),
@@ -307,9 +318,10 @@ fn public_host(url: &Url) -> bool {
 fn public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
+            let [a, b, c, _] = v4.octets();
             let shared = a == 100 && (64..128).contains(&b);
-            let reserved = a == 0 || a >= 240 || (a == 198 && (b == 18 || b == 19)) || (a == 192 && b == 0);
+            let reserved =
+                a == 0 || a >= 240 || (a == 198 && (b == 18 || b == 19)) || (a == 192 && b == 0 && (c == 0 || c == 2));
             !(v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_multicast() || shared || reserved)
         }
         // Only the global unicast block, without the ranges that stand for IPv4 addresses (6to4, Teredo).

@@ -94,15 +94,7 @@ fn decode(answer: &Answer) -> Result<User, Error> {
     if body.get("error").is_none() {
         return Err(answer.unreadable("the answer has no user"));
     }
-    let mut failure = RemoteFailure {
-        kind: RemoteKind::Rejected,
-        url: answer.url.clone(),
-        status: Some(answer.status.as_u16()),
-        raw: body,
-        headers: Vec::new(),
-        retry_after: None,
-        undone: false,
-    };
+    let mut failure = answer.failure(RemoteKind::Rejected);
     failure.kind = match meant(&failure) {
         RemoteKind::Rejected => RemoteKind::Fault,
         told => told,

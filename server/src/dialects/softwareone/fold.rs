@@ -93,8 +93,10 @@ pub(super) fn fold_user(value: Value, wrong: &mut Wrong) -> Value {
     for (name, value) in unwrapped(given, wrong) {
         if is_flat(&name) {
             flat.push((name, value));
-        } else if plain.insert(name.clone(), value).is_some() {
-            twice(name, wrong);
+        } else if let Some(member) = find(&name, &USER)
+            && plain.insert(name, value).is_some()
+        {
+            twice(member.name.to_owned(), wrong);
         }
     }
     let mut user = folded(plain, &USER, "", wrong);
@@ -234,7 +236,7 @@ fn join(path: &str, name: &str) -> String {
 }
 
 fn twice(path: String, wrong: &mut Wrong) {
-    wrong.add(path, "is given more than once, in different spellings");
+    wrong.add(path, "is given more than once");
 }
 
 #[cfg(test)]

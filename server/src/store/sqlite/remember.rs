@@ -14,7 +14,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::{fault::Fault, read::key};
 use crate::store::row::{decode, encode};
 
-/// How many stale keys one batch takes away at most, per tenant: more than it can have added.
+/// How many stale keys a batch takes away at least, if there are so many; more where it may have added as many.
 const PURGE: u32 = 512;
 /// Stale keys stay one hour longer than they count, since requests do not reach the store in the order of their times.
 const GRACE_SECONDS: i64 = 60 * 60;
@@ -96,11 +96,13 @@ pub(super) fn remember(
     Ok(())
 }
 
-/// Takes away keys of a tenant that are past their time at `now`; a bounded number of them.
-pub(super) fn purge(conn: &Connection, tenant: TenantId, now: Timestamp) -> rusqlite::Result<()> {
+/// Takes away keys of a tenant that are past their time at `now`, in a batch that may have `added` some: so many that
+/// none gather.
+pub(super) fn purge(conn: &Connection, tenant: TenantId, now: Timestamp, added: u32) -> rusqlite::Result<()> {
     const SQL: &str = "DELETE FROM idempotency WHERE rowid IN \
         (SELECT rowid FROM idempotency WHERE tenant = ?1 AND at <= ?2 LIMIT ?3)";
     let stale = now.plus_seconds(-IDEMPOTENCY_SECONDS - GRACE_SECONDS).as_millis();
-    conn.prepare_cached(SQL)?.execute((key(&tenant.0), stale, PURGE))?;
+    conn.prepare_cached(SQL)?
+        .execute((key(&tenant.0), stale, added.saturating_mul(2).max(PURGE)))?;
     Ok(())
 }

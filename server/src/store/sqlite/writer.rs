@@ -268,8 +268,8 @@ impl<'c> Writer<'c> {
             .map(|job| self.write(job))
             .collect::<rusqlite::Result<Vec<_>>>()?;
         self.heads.flush(&mut self.statements)?;
-        for (tenant, now) in keyed(jobs) {
-            remember::purge(self.statements.conn, tenant, now)?;
+        for (tenant, (now, added)) in keyed(jobs) {
+            remember::purge(self.statements.conn, tenant, now, added)?;
         }
         self.statements.run(Sql::Commit)?;
         self.tell(jobs, &outcomes);
@@ -397,13 +397,14 @@ impl Job {
     }
 }
 
-/// The tenants of jobs with an idempotency key, and the latest moment among each one's.
-fn keyed(jobs: &[Job]) -> HashMap<TenantId, Timestamp> {
+/// The tenants of jobs with an idempotency key: the latest moment among each one's, and how many they are.
+fn keyed(jobs: &[Job]) -> HashMap<TenantId, (Timestamp, u32)> {
     let mut tenants = HashMap::new();
     for changeset in jobs.iter().map(|job| &job.work.changeset) {
         if changeset.idempotency.is_some() {
-            let latest = tenants.entry(changeset.tenant).or_insert(changeset.at);
+            let (latest, count) = tenants.entry(changeset.tenant).or_insert((changeset.at, 0));
             *latest = changeset.at.max(*latest);
+            *count += 1;
         }
     }
     tenants

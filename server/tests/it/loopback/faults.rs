@@ -17,6 +17,7 @@ use crate::harness::Answer;
 
 for_each_dialect! {
     refusals_become_stackone_errors
+    what_shows_the_request_shows_no_secret
     answers_that_are_no_answers_are_bad_gateways
     silence_is_a_timeout
     a_broken_answer_is_a_bad_gateway
@@ -72,6 +73,44 @@ fn answer(status: u16, media: &str, body: impl Into<Body>) -> Response {
         .header("set-cookie", "session=x")
         .body(body.into())
         .unwrap()
+}
+
+async fn what_shows_the_request_shows_no_secret(dialect: &str) {
+    let case = cases::of(dialect);
+    for (theirs, json) in [(400, true), (400, false), (200, true), (200, false)] {
+        let vendor = remote::vendor(move |call| {
+            let (request, uuid) = (format!("{:?}", call.headers), uuid::Uuid::nil());
+            let body = if json {
+                // What some dialects take for a user, but for the type of one member.
+                json!({ "error": request, "data": { "first_name": [request] }, "user": [request], "uuid": [request] })
+            } else {
+                json!(format!("{uuid} {request}"))
+            };
+            let text = if json {
+                body.to_string()
+            } else {
+                format!("<p>{body}</p>")
+            };
+            Box::pin(async move { answer(theirs, "application/json", text) })
+        });
+        let (address, calls) = vendor.await;
+        let linked = linked(case, address).await;
+        let answers = both(case, &linked).await;
+        let sent = calls.taken();
+        let credential = sent[0].headers["authorization"]
+            .to_str()
+            .unwrap()
+            .rsplit(' ')
+            .next()
+            .unwrap();
+        for answer in answers.iter().filter(|answer| !answer.status.is_success()) {
+            let text = String::from_utf8_lossy(&answer.bytes);
+            assert!(!text.contains(SECRET) && !text.contains(credential), "{theirs} {text}");
+            assert!(text.contains("provider_errors"), "{theirs} {text}");
+            assert!(theirs == 200 || text.contains("[secret]"), "{theirs} {text}");
+        }
+        assert!(!answers[0].status.is_success());
+    }
 }
 
 async fn refusals_become_stackone_errors(dialect: &str) {
