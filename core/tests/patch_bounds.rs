@@ -12,7 +12,7 @@ use patchbay_core::{
     membership::{MembershipPatch, MembershipStatus},
     patch::Patch,
     settings::{NumberFormatPatch, PhonePatch, SettingsPatch},
-    user::{MAX_ATTRIBUTES, MAX_FREE_BYTES, MAX_TEXT, Status, Unfit, User, UserPatch},
+    user::{MAX_ATTRIBUTES, MAX_FREE_BYTES, MAX_TEXT, Status, Unfit, User, UserPatch, is_mail_address},
 };
 use places::{ORGANIZATIONS, membership};
 use serde_json::{Map, Value, json};
@@ -224,6 +224,67 @@ fn a_value_that_is_there_already_is_not_judged() {
     match user.apply(&sent) {
         Err(Error::Unfit(refused)) => assert_eq!(refused, ["username", "display_name", "status"].map(unfit)),
         other => panic!("{other:?}"),
+    }
+}
+
+/// Whoever sends back what he was shown has said nothing new, and the name goes on being made of the others.
+#[test]
+fn what_is_shown_of_a_user_without_it_is_not_set() {
+    let sent = |name: &str, kind: &str| UserPatch {
+        display_name: Patch::Value(name.to_owned()),
+        attributes: [("nerm:type".to_owned(), Patch::Value(json!(kind)))].into(),
+        unset_kept: vec!["display_name", "attributes.nerm:type"],
+        ..UserPatch::default()
+    };
+    let mut user = nobody();
+    user.first_name = Some("Leia".into());
+    user.last_name = Some("Organa".into());
+    assert_eq!(user.apply(&sent("Leia Organa", "shown")).unwrap().changes, []);
+    let mut renamed = sent("Leila Organa", "shown");
+    renamed.first_name = Patch::Value("Leila".to_owned());
+    let applied = user.apply(&renamed).unwrap();
+    assert_eq!(applied.changes.len(), 1, "{:?}", applied.changes);
+    assert_eq!(applied.user.display_name, None);
+    renamed.display_name = Patch::Value("Leia Organa".to_owned());
+    let old = user.apply(&renamed).unwrap().user;
+    assert_eq!(old.name().as_deref(), Some("Leia Organa"), "what is said is shown");
+    user.display_name = Some("Leia".into());
+    user.attributes = Arc::new([("nerm:type".to_owned(), json!("other"))].into());
+    let applied = user.apply(&sent("Leia Organa", "shown")).unwrap();
+    assert_eq!(applied.user.display_name.as_deref(), Some("Leia Organa"));
+    assert_eq!(applied.user.attributes["nerm:type"], "shown");
+}
+
+#[test]
+fn mail_addresses_have_the_form_of_one() {
+    for text in [
+        "a@b",
+        "han.solo+x@mail.example.com",
+        "o'neil@b",
+        "\u{fc}@ex\u{e4}mple.de",
+    ] {
+        assert!(is_mail_address(text), "{text}");
+    }
+    for text in [
+        "",
+        "@",
+        "a@",
+        "@b",
+        "a",
+        "a@@b",
+        "a@b@c",
+        "<a@b>",
+        "a@b,c@d",
+        "a@.b",
+        "a@b.",
+        "a@b..c",
+        "a @b",
+        "a@b\u{200b}",
+        "a;b@c",
+        "\"a\"@b",
+        "a\\@b",
+    ] {
+        assert!(!is_mail_address(text), "{text}");
     }
 }
 

@@ -54,6 +54,7 @@ impl User {
             memberships,
             current_organization,
             status_kept,
+            unset_kept,
             unfit,
         } = patch;
         let mut user = self.clone();
@@ -62,11 +63,16 @@ impl User {
         changes.text("email", &mut user.email, email, limits::email)?;
         changes.text("first_name", &mut user.first_name, first_name, limits::text)?;
         changes.text("last_name", &mut user.last_name, last_name, limits::text)?;
-        // Callers know the name to show, not whether it is made of the others: that is what may come back.
-        if !changes.is_unfit("display_name") {
-            changes.text("display_name", &mut user.display_name, display_name, limits::text)?;
-        } else if display_name.value().map(String::as_str) != self.name().as_deref() {
-            changes.refuses("display_name");
+        // Callers know the name to show, not whether it is made of the others: that is what may come back. Where it is what the
+        // others make, it goes on being made of them.
+        let name = display_name.value().map(String::as_str);
+        let made = || name.is_some() && user.display_name.is_none() && name == user.full_name().as_deref();
+        if !(unset_kept.contains(&"display_name") && made()) {
+            if !changes.is_unfit("display_name") {
+                changes.text("display_name", &mut user.display_name, display_name, limits::text)?;
+            } else if name != self.name().as_deref() {
+                changes.refuses("display_name");
+            }
         }
         changes.text("title", &mut user.title, title, limits::text)?;
         let kept = self
@@ -80,7 +86,8 @@ impl User {
         changes.set("icon", &mut user.icon, icon.over(&self.icon))?;
         changes.set("role", &mut user.role, role.over(&self.role))?;
         changes.description(&mut user.description, description)?;
-        changes.attributes(&mut user.attributes, attributes, passthrough)?;
+        changes.attributes(&mut user.attributes, attributes, unset_kept)?;
+        changes.passed(&mut user.attributes, passthrough)?;
         for membership in memberships {
             changes.membership(Arc::make_mut(&mut user.memberships), membership)?;
         }
@@ -291,22 +298,47 @@ impl<'a> Changes<'a> {
         &mut self,
         slot: &mut Arc<BTreeMap<String, Value>>,
         patch: &BTreeMap<String, Patch<Value>>,
+        unset_kept: &[&str],
+    ) -> Result<(), Error> {
+        let kept = |name: &String| {
+            let listed = |path: &&str| path.strip_prefix("attributes.") == Some(name);
+            !slot.contains_key(name) && unset_kept.iter().any(listed)
+        };
+        let said: Vec<_> = patch
+            .iter()
+            .filter(|(name, value)| !value.is_absent() && !kept(name))
+            .map(|(name, value)| (name.clone(), value.value()))
+            .collect();
+        self.attributes_said(slot, said)
+    }
+
+    fn passed(
+        &mut self,
+        slot: &mut Arc<BTreeMap<String, Value>>,
         passthrough: &Map<String, Value>,
     ) -> Result<(), Error> {
-        if patch.is_empty() && passthrough.is_empty() {
+        let said = passthrough.iter().map(|(name, value)| {
+            (
+                format!("{PASSTHROUGH}{name}"),
+                Some(value).filter(|value| !value.is_null()),
+            )
+        });
+        self.attributes_said(slot, said.collect())
+    }
+
+    /// Sets and removes attributes; those of each dialect that was written are bounded together.
+    fn attributes_said(
+        &mut self,
+        slot: &mut Arc<BTreeMap<String, Value>>,
+        said: Vec<(String, Option<&Value>)>,
+    ) -> Result<(), Error> {
+        if said.is_empty() {
             return Ok(());
         }
         let before = self.made.len();
         let slot = Arc::make_mut(slot);
-        for (name, value) in patch.iter().filter(|(_, value)| !value.is_absent()) {
-            self.attribute(slot, name.clone(), value.value())?;
-        }
-        for (name, value) in passthrough {
-            self.attribute(
-                slot,
-                format!("{PASSTHROUGH}{name}"),
-                Some(value).filter(|value| !value.is_null()),
-            )?;
+        for (name, value) in said {
+            self.attribute(slot, name, value)?;
         }
         let written = self.made.iter().skip(before).filter(|change| !change.after.is_null());
         let written = written.filter_map(|change| Some((change, change.field.strip_prefix("attributes.")?)));

@@ -54,12 +54,23 @@ pub fn email(field: &str, value: &str) -> Result<(), Error> {
     bounded(field, value, MAX_EMAIL)
 }
 
-/// True if a text has the form of a mail address, loosely: `local@domain` without spaces. Only sending a mail proves more.
+/// True if a text has the form of a mail address, loosely: `local@domain`, the domain of labels with dots between them,
+/// without spaces, invisible characters or what sets an address off from others. Only sending a mail proves more.
 pub fn is_mail_address(text: &str) -> bool {
+    let stray = |c: char| c.is_whitespace() || is_invisible(c) || "<>(),;:\\\"".contains(c);
     let shaped = text
-        .rsplit_once('@')
-        .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
-    shaped && !text.chars().any(char::is_whitespace)
+        .split_once('@')
+        .is_some_and(|(local, domain)| !local.is_empty() && domain.split('.').all(is_label));
+    shaped && !text.contains(stray)
+}
+
+fn is_label(text: &str) -> bool {
+    !text.is_empty() && !text.contains('@')
+}
+
+/// True for characters that take no room: zero width, direction marks, soft hyphen, byte order mark.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
 
 /// Checks an attribute's name.

@@ -277,6 +277,9 @@ pub struct UserPatch {
     /// A status that stays where `status` says another: the caller's dialect has one word for both, so that what it
     /// shows is as asked for already.
     pub status_kept: Option<Status>,
+    /// Members that a user without them stays without, though they are said above: the caller's dialect shows of him what is
+    /// said already. Paths of attributes; and `display_name`, which counts where it is what the other names make.
+    pub unset_kept: Vec<&'static str>,
     /// What the caller's dialect would refuse of what is said above. It counts only where the record would change: what
     /// another dialect set can be sent back as it was read.
     pub unfit: Vec<Unfit>,

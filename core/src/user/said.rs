@@ -35,6 +35,7 @@ impl UserPatch {
             current_organization,
             // How the rest is meant, not something said.
             status_kept: _,
+            unset_kept: _,
             unfit: _,
         } = self;
         let mut said = Said::default();

@@ -165,16 +165,26 @@ fn begins_as_readers(mut inner: &str) -> bool {
     })
 }
 
-/// The refusal of a body that is not JSON.
+/// The refusal of a body that is not JSON, or is nested deeper than JSON is read: 127 objects and arrays in one another.
 pub fn not_json(error: &serde_json::Error) -> Failure {
     Failure::new(Kind::NotJson, format!("the request body is not valid JSON: {error}"))
 }
 
-/// The refusal of a member whose JSON has the wrong shape.
+/// The reader's words for a name that an object has twice, before that name.
+const TWICE: &str = "duplicate field `";
+
+/// The refusal of a member whose JSON has the wrong shape. A member that is given twice is named, not the object that it is
+/// in.
 pub fn schema(path: &str, error: &serde_json::Error) -> Failure {
     let text = error.to_string();
     let what = text.split(" at line ").next().unwrap_or(&text).to_owned();
-    if path.is_empty() || path == "." {
+    let path = if path == "." { "" } else { path };
+    let twice = what.strip_prefix(TWICE).and_then(|name| name.strip_suffix('`'));
+    if let Some(name) = twice {
+        let dot = if path.is_empty() { "" } else { "." };
+        return Failure::about(Kind::Schema, format!("{path}{dot}{name}"), "is given more than once");
+    }
+    if path.is_empty() {
         Failure::new(Kind::Schema, format!("the request body is not as expected: {what}"))
     } else {
         Failure::about(Kind::Schema, path, format!("is not as expected: {what}"))

@@ -202,14 +202,12 @@ impl Answer {
 
     /// What there is to tell of the answer as a failure, without what the request proved itself with.
     pub fn failure(&self, kind: RemoteKind) -> RemoteFailure {
-        let raw = match self.parsed() {
-            Ok(json) => self.redaction.mask(json),
-            Err(_) => {
-                let text = self
-                    .redaction
-                    .mask_text(String::from_utf8_lossy(&self.body).into_owned());
-                Value::String(text.chars().take(MAX_SHOWN).collect())
-            }
+        let raw = if let Ok(json) = self.parsed() {
+            self.redaction.mask(json)
+        } else {
+            let text = String::from_utf8_lossy(&self.body).into_owned();
+            let text = self.redaction.mask_text(text);
+            Value::String(text.chars().take(MAX_SHOWN).collect())
         };
         RemoteFailure {
             kind,

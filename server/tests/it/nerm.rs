@@ -348,7 +348,7 @@ async fn what_was_read_can_be_sent_back() {
     let patchbay = Patchbay::new().await;
     let user = patchbay.sample.users[0].id;
     let basic = format!("Basic {}", STANDARD.encode(format!("{}:", patchbay.sample.keys.full)));
-    patch(&patchbay, 0, json!({ "type": "NeprofileUser" })).await;
+    patch(&patchbay, 0, json!({ "type": "NeaccessUser" })).await;
     let cleared = json!({
         "username": null, "first_name": null, "last_name": null, "name": null, "primary_email_address": null,
         "status": { "value": "disabled", "source_value": "Blocked" },
@@ -366,6 +366,12 @@ async fn what_was_read_can_be_sent_back() {
         (answer.status.as_u16(), answer.header("etag")),
         (200, "\"3\""),
         "{answer:?}"
+    );
+    let other = patch(&patchbay, 1, get(&patchbay, 1).await).await;
+    assert_eq!(
+        (other.status.as_u16(), other.header("etag")),
+        (200, "\"1\""),
+        "a user of whom only the defaults are shown"
     );
     assert_eq!(patchbay.audit_len().await, before);
     let key = patchbay_core::store::UserKey::Id(user);

@@ -27,7 +27,7 @@ use crate::{
     app::App,
     authenticate::Caller,
     extract::{self, Body, Conditions, ReadConditions},
-    failure::{Failure, Kind},
+    failure::{Failure, Field, Kind},
 };
 
 /// The routes with their documentation.
@@ -158,13 +158,20 @@ pub(super) fn unwrap(body: &[u8]) -> Result<Map<String, Value>, Failure> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(missing());
     }
-    // What is wrong here is no attribute's, so it is told as a whole.
-    let read = extract::json(body).map_err(|failure| Failure::new(failure.kind, failure.message(str::to_owned)))?;
+    let read = extract::json(body).map_err(of_attribute)?;
     let Value::Object(mut body) = read else {
         return Err(missing());
     };
     match body.remove("user") {
         Some(Value::Object(members)) if !members.is_empty() => Ok(members),
         _ => Err(missing()),
+    }
+}
+
+/// What is wrong in no attribute is told as a whole.
+fn of_attribute(failure: Failure) -> Failure {
+    match &failure.field {
+        Some(Field::Wire(path)) if path.starts_with("user.") => failure,
+        _ => Failure::new(failure.kind, failure.message(str::to_owned)),
     }
 }

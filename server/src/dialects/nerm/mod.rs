@@ -178,7 +178,7 @@ fn attributes(failure: &Failure) -> BTreeMap<String, Vec<String>> {
     for (field, reason) in first.chain(also) {
         let name = match field {
             Field::Domain(path) => map::wire_name(path),
-            Field::Wire(name) => name.clone(),
+            Field::Wire(name) => name.strip_prefix("user.").unwrap_or(name).to_owned(),
         };
         errors.entry(name).or_default().push(reason.clone());
     }

@@ -115,14 +115,27 @@ pub(super) fn is_flat(name: &str) -> bool {
         .is_some_and(|start| start.eq_ignore_ascii_case(FLAT))
 }
 
-/// True for a flat name of something that can be written.
-pub(super) fn is_writable(name: &str) -> bool {
-    let path: Vec<&str> = name.get(FLAT.len()..).unwrap_or_default().split('.').collect();
-    is_flat(name) && find_all(&path, &USER)
+/// The path of what a flat name stands for, if that can be written.
+pub(super) fn flat_path(name: &str) -> Option<String> {
+    let names = name.get(FLAT.len()..).filter(|_| is_flat(name))?;
+    let (mut path, mut members): (String, &'static [Member]) = (String::new(), &USER);
+    for name in names.split('.') {
+        let member = find(name, members)?;
+        (path, members) = (join(&path, member.name), member.members);
+    }
+    Some(path)
 }
 
-/// The members of a document, those of its wrapper first.
+/// The members of a document, those of its wrapper first. Beside what can be written, a `user` with nothing that can is no
+/// wrapper but a member of another object, such as an account user, and is ignored as any unknown one.
 fn unwrapped(given: Map<String, Value>, wrong: &mut Wrong) -> Vec<(String, Value)> {
+    let own = |object: &Map<String, Value>| {
+        let mut known = object.keys().filter_map(|name| find(name, &USER));
+        known.any(|member| member.name != "icon") || object.keys().any(|name| is_flat(name))
+    };
+    if own(&given) && !wrappers(&given).any(|wrapper| wrapper.as_object().is_some_and(own)) {
+        return given.into_iter().collect();
+    }
     let (wrappers, beside): (Vec<_>, Vec<_>) = given
         .into_iter()
         .partition(|(name, _)| name.eq_ignore_ascii_case(WRAPPER));
@@ -136,6 +149,11 @@ fn unwrapped(given: Map<String, Value>, wrong: &mut Wrong) -> Vec<(String, Value
     }
     members.extend(beside);
     members
+}
+
+fn wrappers(given: &Map<String, Value>) -> impl Iterator<Item = &Value> {
+    let wrappers = given.iter().filter(|(name, _)| name.eq_ignore_ascii_case(WRAPPER));
+    wrappers.map(|(_, value)| value)
 }
 
 /// True for what the example says and cannot mean: a path as the picture, and `text` where an account's id belongs, which

@@ -55,10 +55,11 @@ pub(super) fn decode_update(body: wire::UserUpdate) -> Result<UserPatch, Error> 
         email: body.primary_email_address,
         first_name: body.first_name,
         last_name: body.last_name,
-        display_name: body.name,
         username: body.username,
         is_bot: body.is_bot_user.map(|flag| flag.0),
         status_kept: kept_status(&body.status),
+        unset_kept: body.name.value().map(|_| "display_name").into_iter().collect(),
+        display_name: body.name,
         status: decode_status(body.status)?,
         passthrough: match body.passthrough {
             Patch::Value(members) => members,

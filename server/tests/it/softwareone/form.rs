@@ -79,6 +79,56 @@ async fn the_seeds_example_as_printed_is_understood() {
     assert_problem(&put(&patchbay, HAN, &json!({"user": "x"})).await, 400, Some("user"));
 }
 
+/// A part that is declared as JSON is read as JSON, any other as a text.
+#[tokio::test]
+async fn a_flat_part_means_what_its_type_says() {
+    let patchbay = Patchbay::new().await;
+    let first = async |media: &'static str, value: &'static str| {
+        let parts = [("name=\"User.Data.FirstName\"", media, value.as_bytes())];
+        put_form(&patchbay, HAN, &parts).await
+    };
+    for (media, value, shown) in [
+        ("text/plain", "null", "null Solo"),
+        ("application/json", r#""Lando""#, "Lando Solo"),
+        ("text/plain", r#""Lando""#, r#""Lando" Solo"#),
+    ] {
+        assert_eq!(first(media, value).await.json()["name"], shown, "{media} {value}");
+    }
+    for value in ["null", "5", r#"["x"]"#, "x", "\"\""] {
+        assert_problem(&first("application/json", value).await, 400, Some("firstName"));
+    }
+    let phone = async |value: &'static str| {
+        let parts = [("name=\"User.Data.Phone\"", "application/json", value.as_bytes())];
+        put_form(&patchbay, HAN, &parts).await.json()["phone"].clone()
+    };
+    assert_eq!(
+        phone(r#"{"prefix":"+1","number":"5"}"#).await,
+        json!({"prefix": "+1", "number": "5"})
+    );
+    assert_eq!(phone("null").await, Value::Null);
+}
+
+/// `user` is the wrapper of seed 003's example, and a read-only member of an account user.
+#[tokio::test]
+async fn an_account_user_may_be_sent_to_the_user() {
+    let patchbay = Patchbay::new().await;
+    let parts = [(ICON, "image/png", PNG)];
+    assert_eq!(put_form(&patchbay, HAN, &parts).await.status, 200);
+    let mut whole = get(&patchbay, HAN_IN_REBELS).await;
+    assert!(whole["user"]["icon"].is_string());
+    whole["lastName"] = json!("Cloud");
+    let answer = put(&patchbay, HAN, &whole).await;
+    assert_eq!(
+        (answer.status.as_u16(), &answer.json()["name"]),
+        (200, &json!("Han Cloud"))
+    );
+    let answer = put(&patchbay, HAN, &json!({"lastName": "Solo", "user": null})).await;
+    assert_eq!(
+        (answer.status.as_u16(), &answer.json()["name"]),
+        (200, &json!("Han Solo"))
+    );
+}
+
 #[tokio::test]
 async fn the_seeds_flat_names_may_be_parts_of_the_form() {
     let patchbay = Patchbay::new().await;
@@ -110,10 +160,7 @@ async fn the_seeds_flat_names_may_be_parts_of_the_form() {
             ("name=\"user\"", "application/json", &br#"{"firstName":"x"}"#[..]),
             "firstName",
         ),
-        (
-            ("name=\"user.data.firstname\"", "text/plain", b"x"),
-            "user.data.firstname",
-        ),
+        (("name=\"user.data.firstname\"", "text/plain", b"x"), "firstName"),
     ] {
         let parts = [("name=\"User.Data.FirstName\"", "text/plain", &b"x"[..]), second];
         assert_problem(&put_form(&patchbay, HAN, &parts).await, 400, Some(member));

@@ -94,7 +94,7 @@ async fn what_is_not_json_is_400() {
         Body::empty(),
     )
     .await;
-    assert_problem(&answer, 400, None);
+    assert_problem(&answer, 404, None);
 }
 
 /// The kinds that no request brings about at will.

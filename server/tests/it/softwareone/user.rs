@@ -72,6 +72,18 @@ async fn by_mail_address_the_minimal_form_and_the_whole_after_an_update() {
     );
 }
 
+/// The seed's example says `text` for the address, so any text finds its user, but for what is another user's id.
+#[tokio::test]
+async fn an_address_of_any_form_finds_its_user_and_none_has_the_form_of_an_id() {
+    let patchbay = Patchbay::new().await;
+    assert_eq!(put(&patchbay, HAN, &json!({"email": "text"})).await.status, 200);
+    let path = "/public/v1/accounts/users/text";
+    assert_eq!(get(&patchbay, path).await["id"], "USR-0000-0001");
+    assert_eq!(put(&patchbay, path, &json!({"firstName": "Ben"})).await.status, 200);
+    let answer = put(&patchbay, HAN, &json!({"email": "USR-0000-0002"})).await;
+    assert_problem(&answer, 400, Some("email"));
+}
+
 #[tokio::test]
 async fn plain_json_does_as_well() {
     let patchbay = Patchbay::new().await;

@@ -57,14 +57,21 @@ pub(in crate::dialects::nerm) fn decode_change(id: &str, members: Map<String, Va
     let mut patch = UserPatch {
         username: login,
         email,
-        display_name: name,
         title,
         status_kept: status.value().and_then(|status| shown_as(*status)),
         status,
         settings: locale_patch(locale),
+        unset_kept: name.value().map(|_| "display_name").into_iter().collect(),
+        display_name: name,
         ..UserPatch::default()
     };
     let kind = problems.kind(kind);
+    if kind
+        .value()
+        .is_some_and(|kind| kind == UserType::NeprofileUser.as_str())
+    {
+        patch.unset_kept.push("attributes.nerm:type");
+    }
     let profile_id = problems.profile_id(profile_id);
     let mut keep = |name: &str, value: Patch<Value>| {
         if !value.is_absent() {

@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 
 use super::{
     super::fold,
-    media::{Document, Media, is_text_part, media, unsupported},
+    media::{Document, Media, is_json_part, is_text_part, media, unsupported},
 };
 use crate::{
     app::App,
@@ -42,9 +42,16 @@ const GATHERED_BYTES: usize = 128 * 1024;
 pub(in super::super) struct UserParts {
     user: Option<Bytes>,
     /// Members by their flat names, lower case.
-    flat: BTreeMap<String, String>,
+    flat: BTreeMap<String, Flat>,
     /// The picture, if there is one.
     pub(in super::super) icon: Option<Icon>,
+}
+
+/// A member that is a part of its own.
+struct Flat {
+    value: Value,
+    /// The value as JSON, for recognising a repeat.
+    said: String,
 }
 
 impl FromRequest<App> for UserParts {
@@ -74,9 +81,9 @@ impl UserParts {
             None => Value::Object(Map::new()),
         };
         if let Value::Object(members) = &mut document {
-            for (name, text) in &self.flat {
-                if members.insert(name.clone(), text.as_str().into()).is_some() {
-                    return Err(twice(name));
+            for (name, flat) in &self.flat {
+                if members.insert(name.clone(), flat.value.clone()).is_some() {
+                    return Err(twice(&fold::flat_path(name).unwrap_or_default()));
                 }
             }
         }
@@ -90,7 +97,7 @@ impl UserParts {
         let flat = self
             .flat
             .iter()
-            .flat_map(|(name, text)| [name.as_bytes(), text.as_bytes()]);
+            .flat_map(|(name, flat)| [name.as_bytes(), flat.said.as_bytes()]);
         user.chain(flat).chain(icon).collect()
     }
 
@@ -153,19 +160,32 @@ async fn read(mut form: Multipart<'_>, json_limit: usize) -> Result<UserParts, F
             "user" if parts.user.is_none() => parts.user = Some(text(field, &name, &mut texts).await?.into()),
             "icon" if parts.icon.is_none() => parts.icon = picture(field).await?,
             "user" | "icon" => return Err(twice(&name)),
-            _ if fold::is_writable(&name) => {
-                let bytes = text(field, &name, &mut texts).await?;
-                let text = String::from_utf8(bytes)
-                    .map_err(|_| Failure::about(Kind::BadEncoding, &name, "contains invalid characters"))?;
+            _ => {
+                let Some(path) = fold::flat_path(&name) else { continue };
                 match parts.flat.entry(name) {
-                    Entry::Vacant(place) => drop(place.insert(text)),
-                    Entry::Occupied(place) => return Err(twice(place.key())),
+                    Entry::Vacant(place) => drop(place.insert(flat(field, &path, &mut texts).await?)),
+                    Entry::Occupied(_) => return Err(twice(&path)),
                 }
             }
-            _ => {}
         }
     }
     Ok(parts)
+}
+
+/// A member that is a part of its own: a value if the part is declared as JSON, else a text.
+async fn flat(field: Field<'_>, path: &str, room: &mut usize) -> Result<Flat, Failure> {
+    let json = is_json_part(field.headers());
+    let bytes = text(field, path, room).await?;
+    let about = |failure: Failure| Failure::about(failure.kind, path, failure.reason);
+    let value: Value = if json {
+        extract::json(&bytes).map_err(about)?
+    } else {
+        let text = String::from_utf8(bytes);
+        text.map_err(|_| Failure::about(Kind::BadEncoding, path, "contains invalid characters"))?
+            .into()
+    };
+    let said = value.to_string();
+    Ok(Flat { value, said })
 }
 
 fn twice(name: &str) -> Failure {

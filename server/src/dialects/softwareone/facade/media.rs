@@ -63,6 +63,12 @@ pub(super) fn is_text_part(headers: &HeaderMap) -> bool {
     types.all(|media| media.to_str().is_ok_and(is_text))
 }
 
+/// True for a part of a form that is declared as JSON.
+pub(super) fn is_json_part(headers: &HeaderMap) -> bool {
+    let declared = headers.get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok());
+    declared.and_then(parse) == Some(Media::Json)
+}
+
 fn is_text(text: &str) -> bool {
     let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
     let plain = essence.trim().eq_ignore_ascii_case("text/plain") && parameters.split(';').all(utf8);

@@ -61,7 +61,7 @@ pub(super) async fn get_user(
     conditions: ReadConditions,
 ) -> Result<Response, Failure> {
     let query = GetUser {
-        key: user_key(&path(raw)?)?,
+        key: user_key(&path(raw)?),
         member_of: None,
         include: INCLUDE,
     };
@@ -120,7 +120,7 @@ pub(super) async fn update_user(
     conditions: Conditions,
     parts: UserParts,
 ) -> Result<Response, Failure> {
-    let key = user_key(&path(raw)?)?;
+    let key = user_key(&path(raw)?);
     let mut change = map::decode_user(parts.json()?)?;
     let idempotency = conditions.idempotency(&context, &parts.said());
     if let Some(icon) = parts.icon {
@@ -168,7 +168,7 @@ pub(super) async fn get_user_icon(
     raw: RawPath<String>,
     conditions: ReadConditions,
 ) -> Result<Response, Failure> {
-    let key = user_key(&path(raw)?)?;
+    let key = user_key(&path(raw)?);
     let icon = app.gateway.user_icon(&context, &key).await?;
     serve(&conditions, icon)
 }

@@ -164,6 +164,12 @@ fn profile(delta: wire::UserDelta) -> UserPatch {
         ("first_name", &first_name),
         ("last_name", &last_name),
     ]);
+    if email.value().is_some_and(|email| serial("USR", email).is_some()) {
+        unfit.push(Unfit {
+            field: "email".to_owned(),
+            reason: "must not have the form of a user's id".to_owned(),
+        });
+    }
     if let Patch::Value(settings) = &settings {
         unfit.extend(missing(&[
             ("settings.culture_code", &settings.culture_code),
