@@ -30,7 +30,7 @@ pub(super) struct Folder {
 /// What a folder is opened for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// To serve: records are kept in memory, so only one process may.
+    /// To serve, which only one process at a time may.
     Serve,
     /// A command: nothing is kept, and a server that runs is told of what is written.
     Command,
@@ -104,8 +104,9 @@ impl Folder {
 
     fn open(path: &Path, config: &Config, purpose: Purpose) -> Result<Self, Complaint> {
         let mut options = config.store();
-        if purpose == Purpose::Command {
-            options.cached_users = 0;
+        match purpose {
+            Purpose::Serve => options.serving = true,
+            Purpose::Command => options.cached_users = 0,
         }
         let store = SqliteStore::open(path, &options).map_err(|error| {
             let next = match error {

@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn a_connection_waits_as_before_whether_the_log_begins_anew_or_not() {
         let folder = tempfile::tempdir().unwrap();
-        let conn = open::prepare(folder.path(), 100).unwrap();
+        let (conn, _changes) = open::prepare(folder.path(), 100, false).unwrap();
         let waits = |conn: &Connection| {
             let millis: i64 = conn.pragma_query_value(None, "busy_timeout", |row| row.get(0)).unwrap();
             Duration::from_millis(millis.unsigned_abs())
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn a_long_log_is_given_up_once_and_not_again_until_something_is_written() {
         let folder = tempfile::tempdir().unwrap();
-        let writer = open::prepare(folder.path(), 100).unwrap();
+        let (writer, _changes) = open::prepare(folder.path(), 100, false).unwrap();
         let file = folder.path().join(open::FILE);
         let copier = open::connect(&file, open::Access::ReadWrite, 100).unwrap();
         let shared = Arc::new(Shared::default());

@@ -54,9 +54,9 @@ use patchbay_core::{
 pub use self::open::{FILE, OpenError, schema_version};
 use self::{
     cache::Cache,
-    changes::{Changes, Unusable},
+    changes::Unusable,
     checkpoint::Checkpointer,
-    open::{Access, connect, explain},
+    open::{Access, connect, explain, unusable},
     read::Readers,
     writer::{Queue, Shared, Told, Writer},
 };
@@ -79,9 +79,11 @@ pub struct Options {
     /// split a page, which costs more than the pages that a larger cache would save from being read again.
     pub writer_cache_kib: u32,
     /// How many users, of those lately read or written, are kept in memory: about 1.5 KiB each, taken as they come, and fewer
-    /// where they are so large that together they would take more than 4 KiB each. 0: only one process at a time may keep
+    /// where they are so large that together they would take more than 4 KiB each. 0: only the process that serves may keep
     /// any, and it sees at once what other processes write.
     pub cached_users: usize,
+    /// Whether this process serves, which only one at a time may. False.
+    pub serving: bool,
     /// How often the log is copied into the database. 1 s.
     pub checkpoint_every: Duration,
     /// How many pages of 4 KiB the log may have before it begins anew, roughly. 16,384.
@@ -98,6 +100,7 @@ impl Default for Options {
             reader_cache_kib: 2 << 10,
             writer_cache_kib: 8 << 10,
             cached_users: 0,
+            serving: false,
             checkpoint_every: Duration::from_secs(1),
             log_pages: 16_384,
         }
@@ -125,8 +128,8 @@ impl SqliteStore {
     ///
     /// Fails with [`OpenError::NewerSchema`] without touching anything if a later version of Patchbay has written there.
     pub fn open(folder: &Path, options: &Options) -> Result<Self, OpenError> {
-        let writer = open::prepare(folder, options.writer_cache_kib)?;
-        let changes = Changes::open(folder, options.cached_users > 0).map_err(|error| unusable(folder, error))?;
+        let serving = options.serving || options.cached_users > 0;
+        let (writer, changes) = open::prepare(folder, options.writer_cache_kib, serving)?;
         let changes = Arc::new(changes);
         let cache = Arc::new(Cache::new(options.cached_users, changes.clone()));
         let file = folder.join(FILE);
@@ -187,17 +190,6 @@ impl SqliteStore {
 impl Drop for SqliteStore {
     fn drop(&mut self) {
         self.close();
-    }
-}
-
-fn unusable(folder: &Path, error: Unusable) -> OpenError {
-    let folder = folder.to_owned();
-    match error {
-        Unusable::Taken => OpenError::InUse { folder },
-        Unusable::Io(error) => OpenError::NotWritable {
-            folder,
-            reason: error.to_string(),
-        },
     }
 }
 

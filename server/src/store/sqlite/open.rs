@@ -5,16 +5,24 @@ use std::{
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::LazyLock,
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 
+use super::changes::{Changes, Unusable};
+
 /// The database's name within the data folder.
 pub const FILE: &str = "patchbay.db";
 /// How long a connection waits for another process that writes.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long another command may take to bring the schema up to date.
+const ALONE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long to wait before asking again whether it has.
+const ALONE_PAUSE: Duration = Duration::from_millis(20);
 
 /// Every schema there ever was, oldest first. Forward only: a step that was released is never edited.
 const STEPS: &[M<'static>] = &[
@@ -71,9 +79,9 @@ pub enum OpenError {
     },
 }
 
-/// Makes the folder and the file where they are missing, readable by their owner alone, and brings the schema up to date.
-/// Answers the connection of the writer.
-pub(super) fn prepare(folder: &Path, cache_kib: u32) -> Result<Connection, OpenError> {
+/// Makes the folder and the file where they are missing, readable by their owner alone, and brings the schema up to date,
+/// which no other process may be serving meanwhile. Answers the connection of the writer.
+pub(super) fn prepare(folder: &Path, cache_kib: u32, serving: bool) -> Result<(Connection, Changes), OpenError> {
     let unwritable = |error: std::io::Error| OpenError::NotWritable {
         folder: folder.to_owned(),
         reason: error.to_string(),
@@ -94,10 +102,11 @@ pub(super) fn prepare(folder: &Path, cache_kib: u32) -> Result<Connection, OpenE
     let failed = |error: rusqlite::Error| explain(folder, &error);
     let mut conn = connect(&file, Access::ReadWrite, cache_kib).map_err(failed)?;
     refuse_newer(folder, &conn)?;
+    let changes = Changes::open(folder, serving).map_err(|error| unusable(folder, error))?;
     conn.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))
         .map_err(failed)?;
-    migrate(folder, &mut conn)?;
-    Ok(conn)
+    migrate(folder, &mut conn, &changes)?;
+    Ok((conn, changes))
 }
 
 /// What a connection may do.
@@ -138,24 +147,47 @@ fn refuse_newer(folder: &Path, conn: &Connection) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Runs the missing steps. Another process may be doing the same: then one of the two finds it done.
-fn migrate(folder: &Path, conn: &mut Connection) -> Result<(), OpenError> {
-    let Err(error) = MIGRATIONS.to_latest(conn) else {
-        return Ok(());
-    };
-    match (MIGRATIONS.pending_migrations(conn), error) {
-        (Ok(0), _) => Ok(()),
-        (_, rusqlite_migration::Error::RusqliteError { err, .. }) => Err(explain(folder, &err)),
-        (_, error) => Err(OpenError::Other {
+/// Runs the missing steps, if there are any, while no other process serves: an older one would go on writing by the old
+/// schema. A command that does the same is waited for; then one of the two finds it done.
+fn migrate(folder: &Path, conn: &mut Connection, changes: &Changes) -> Result<(), OpenError> {
+    let failed = |error| match error {
+        rusqlite_migration::Error::RusqliteError { err, .. } => explain(folder, &err),
+        error => OpenError::Other {
             folder: folder.to_owned(),
             reason: error.to_string(),
-        }),
+        },
+    };
+    let deadline = Instant::now() + ALONE_TIMEOUT;
+    while MIGRATIONS.pending_migrations(conn).map_err(failed)? > 0 {
+        match changes.alone() {
+            Ok(_alone) => return MIGRATIONS.to_latest(conn).map_err(failed),
+            Err(Unusable::Taken) if Instant::now() < deadline => thread::sleep(ALONE_PAUSE),
+            Err(error) => return Err(unusable(folder, error)),
+        }
+    }
+    Ok(())
+}
+
+/// Says what is wrong with the file by which processes know of each other.
+pub(super) fn unusable(folder: &Path, error: Unusable) -> OpenError {
+    let folder = folder.to_owned();
+    match error {
+        Unusable::Taken => OpenError::InUse { folder },
+        Unusable::Io(error) => OpenError::NotWritable {
+            folder,
+            reason: error.to_string(),
+        },
     }
 }
 
 /// Says in the caller's terms what the database says in its own.
 pub(super) fn explain(folder: &Path, error: &rusqlite::Error) -> OpenError {
-    let (folder, reason) = (folder.to_owned(), error.to_string());
+    let reason = match error {
+        // The rest is the whole text of a statement of ours.
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        error => error.to_string(),
+    };
+    let folder = folder.to_owned();
     match error.sqlite_error_code() {
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::DiskFull) => {
             OpenError::NotWritable { folder, reason }
@@ -219,5 +251,36 @@ mod tests {
                 .unwrap();
             assert_eq!(first, "tenant", "{table}");
         }
+    }
+
+    #[test]
+    fn the_schema_stays_as_it_is_while_another_process_serves() {
+        let folder = tempfile::tempdir().unwrap();
+        let version =
+            |conn: &Connection| -> u32 { conn.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap() };
+        let mut old = Connection::open(folder.path().join(FILE)).unwrap();
+        MIGRATIONS.to_version(&mut old, 2).unwrap();
+        let Ok(server) = Changes::open(folder.path(), true) else {
+            panic!("nobody serves yet");
+        };
+        let refused = prepare(folder.path(), 100, false);
+        assert!(matches!(refused, Err(OpenError::InUse { .. })));
+        assert_eq!(version(&old), 2);
+        drop(server);
+        let (conn, _changes) = prepare(folder.path(), 100, false).unwrap();
+        assert_eq!(version(&conn), schema_version());
+        assert!(Changes::open(folder.path(), true).is_ok(), "others may serve again");
+    }
+
+    #[test]
+    fn tables_of_another_program_are_told_in_one_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = Connection::open(folder.path().join(FILE)).unwrap();
+        other.execute_batch("CREATE TABLE users (name TEXT)").unwrap();
+        let error = prepare(folder.path(), 100, false).map(|_| ()).unwrap_err().to_string();
+        assert!(
+            error.ends_with("cannot be opened: table users already exists"),
+            "{error}"
+        );
     }
 }

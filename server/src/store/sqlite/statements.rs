@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn a_user_whose_row_is_known_is_found_without_an_index() {
         let folder = tempfile::tempdir().unwrap();
-        let conn = open::prepare(folder.path(), 100).unwrap();
+        let (conn, _changes) = open::prepare(folder.path(), 100, false).unwrap();
         let plan = |sql: Sql| {
             let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {}", sql.text())).unwrap();
             let mut steps = statement.raw_query();

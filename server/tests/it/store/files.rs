@@ -379,3 +379,20 @@ async fn a_store_that_keeps_users_in_memory_sees_what_another_process_writes() {
         server.commit(patch(1, Expect::Any, title("server"))).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn one_process_serves_whether_it_keeps_users_in_memory_or_not() {
+    let folder = tempdir().unwrap();
+    let serving = Options {
+        serving: true,
+        ..Options::default()
+    };
+    let server = SqliteStore::open(folder.path(), &serving).unwrap();
+    let second = SqliteStore::open(folder.path(), &serving);
+    assert!(matches!(second, Err(OpenError::InUse { .. })));
+    with_users(&server, 3).await;
+    let told = folder.path().join("patchbay.changes").metadata().unwrap().len();
+    assert_eq!(told, 0, "there is nobody to tell");
+    drop(server);
+    SqliteStore::open(folder.path(), &serving).unwrap();
+}
