@@ -302,10 +302,25 @@ impl Config {
         if let Some(key) = &self.seal.key {
             seal::check(key.inner()).map_err(|error| error.to_string())?;
         }
-        tracing_subscriber::EnvFilter::try_new(&self.log.level)
-            .map_err(|_| "log.level must be error, warn, info, debug or trace, or a filter of those".to_owned())?;
+        if tracing_subscriber::EnvFilter::try_new(&self.log.level).is_err() || !levels(&self.log.level) {
+            return Err(
+                "log.level must be off, error, warn, info, debug or trace, or a filter such as info,hyper=warn"
+                    .to_owned(),
+            );
+        }
         Ok(())
     }
+}
+
+/// True if every word of a log filter that stands by itself is a level. The filter's reader takes any other word for the name
+/// of what shall be logged, so that a misspelt level would silence the rest.
+fn levels(filter: &str) -> bool {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let is_level = |word: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
+    filter
+        .split(',')
+        .map(str::trim)
+        .all(|word| word.contains('=') || word.contains('[') || is_level(word))
 }
 
 /// Fails at a name of the environment that is a setting but for the second underscore after the section.
@@ -375,6 +390,11 @@ fn sentence(file: Option<&Path>, error: &figment::Error) -> String {
                 "{place} sets {}, which does not exist; known there: {known}",
                 setting(&path)
             )
+        }
+        // Of a section only the name is shown: a secret may have been put there.
+        Kind::InvalidType(_, expected) if expected.starts_with("struct ") => {
+            let path = setting(&error.path);
+            format!("{place} sets {path}, which is a section with settings of its own: see `patchbay config`")
         }
         kind => format!("{place} sets {} to a wrong value: {kind}", setting(&error.path)),
     }

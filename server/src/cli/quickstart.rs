@@ -309,8 +309,20 @@ fn form_word(folder: &Path, number: usize, part: &StepPart) -> std::io::Result<S
             let path = folder.join(format!("quickstart-{number}-{}", file_name.unwrap_or(name)));
             fs::write(&path, &part.bytes)?;
             let sign = if file_name.is_some() { '@' } else { '<' };
-            Ok(format!("{name}={sign}{};type={media}", path.display()))
+            Ok(format!(
+                "{name}={sign}{};type={media}",
+                file_word(&path.display().to_string())
+            ))
         }
+    }
+}
+
+/// A file's path as curl takes it in a form: in quotes where it holds what would end it.
+fn file_word(path: &str) -> String {
+    if path.contains([';', ',', '"']) {
+        format!("\"{}\"", path.replace('\\', r"\\").replace('"', "\\\""))
+    } else {
+        path.to_owned()
     }
 }
 
@@ -322,6 +334,12 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_survive_curl() {
+        assert_eq!(file_word("/a b/c\\d.png"), "/a b/c\\d.png");
+        assert_eq!(file_word("/a;b,c/\"d\".png"), r#""/a;b,c/\"d\".png""#);
+    }
 
     #[test]
     fn words_survive_the_shell() {

@@ -122,6 +122,39 @@ fn keys_that_are_none_are_refused_and_not_printed() {
 }
 
 #[test]
+fn what_stands_in_place_of_a_section_is_not_printed() {
+    let key = "ab".repeat(32);
+    for (file, environment) in [
+        (Some(format!("seal = \"{key}\"\n")), vec![]),
+        (Some(format!("[seal]\nkey = {{ a = \"{key}\" }}\n")), vec![]),
+        (Some(format!("[seal]\nkey = [\"{key}\"]\n")), vec![]),
+        (None, vec![("PATCHBAY_SEAL__KEY__A", key.as_str())]),
+    ] {
+        let complaint = refusal(file.as_deref(), &environment);
+        assert!(
+            complaint.to_lowercase().contains("seal") && !complaint.contains(&key),
+            "{complaint}"
+        );
+        assert!(!complaint.contains("Section"), "{complaint}");
+    }
+}
+
+#[test]
+fn levels_and_filters_are_taken() {
+    for level in [
+        "info",
+        "WARN",
+        "off",
+        "info,hyper=warn",
+        "hyper=debug",
+        "info,patchbay[span]=trace",
+    ] {
+        let (success, _, complaint) = config(Some(&format!("[log]\nlevel = \"{level}\"\n")), &[]);
+        assert!(success, "{level}: {complaint}");
+    }
+}
+
+#[test]
 fn wrong_values_are_refused_by_name() {
     for (section, key, value) in [
         ("http", "max_body_bytes", "0"),
@@ -132,7 +165,10 @@ fn wrong_values_are_refused_by_name() {
         ("outbound", "timeout_ms", "true"),
         ("store", "queue", "0"),
         ("log", "format", "\"xml\""),
+        ("outbound", "timeout_ms", "60001"),
         ("log", "level", "\"a=b=c\""),
+        ("log", "level", "\"wran\""),
+        ("log", "level", "\"hyper=warn,inof\""),
     ] {
         let complaint = refusal(Some(&format!("[{section}]\n{key} = {value}\n")), &[]);
         assert!(complaint.contains(&format!("{section}.{key}")), "{complaint}");
