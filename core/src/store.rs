@@ -8,6 +8,8 @@
 //! - A changeset in which no delta changed anything writes nothing but its idempotency record; one without deltas
 //!   writes its audit entry.
 //! - An idempotency record is left alone by commits whose moment is before its own: the key is a later request's by then.
+//! - A remote write whose outcome is known keeps it: a changeset that says another does nothing at all, not even for its
+//!   idempotency record.
 //! - A settled remote write is forgotten some time after [`LEDGER_SECONDS`](crate::remote::LEDGER_SECONDS).
 //! - Every read and write is confined to the tenant it names; only [`Store::holder`] finds the tenant itself.
 

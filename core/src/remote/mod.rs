@@ -233,6 +233,9 @@ impl Provider for Remote {
 
     async fn update_user(&self, context: &Context, key: &UserKey, update: UpdateUser) -> Result<Updated, Error> {
         check(context, Action::UpdateUser)?;
+        if !update.patch.icon.is_absent() && !self.capability().icons {
+            return Err(Error::unsupported("icon", "cannot be set by this provider"));
+        }
         let id = remote_id(key)?;
         // The bounds of the domain hold outward too.
         User::remote(&id).apply(&update.patch)?;

@@ -32,8 +32,8 @@ impl User {
     /// Applies a delta to this user.
     ///
     /// Fails with [`Error::Invalid`] naming the one member whose value breaks a bound, or with [`Error::Unfit`] naming all of
-    /// several, those that the caller's dialect would refuse among them, and then nothing is applied. A value that is there
-    /// already is not judged.
+    /// several, those that the caller's dialect would refuse among them, and then nothing is applied. What breaks the bounds of
+    /// a description, attributes, groups or the current organization is told alone. A value that is there already is not judged.
     pub fn apply(&self, patch: &UserPatch) -> Result<Applied, Error> {
         let UserPatch {
             username,

@@ -69,6 +69,7 @@ pub(super) async fn get_user(
         ("X-TrustedTwin" = Option<String>, Header, description = "Base64 of a JSON dictionary for rules; accepted and not used."),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat of this request recognisable for 24 hours."),
         ("If-Match" = Option<String>, Header, description = "The revision that the user must have."),
+        ("If-None-Match" = Option<String>, Header, description = "Revisions that the user must not have."),
     ),
     request_body(content = wire::UserUpdate, description = "What to change. An empty body changes nothing."),
     responses(

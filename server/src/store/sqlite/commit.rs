@@ -5,13 +5,12 @@ use std::sync::Arc;
 use patchbay_core::{
     audit::FieldChange,
     changeset::{Changeset, Committed, Delta},
-    credential::{Credential, Subject},
+    credential::Credential,
     error::Error,
     id::TenantId,
     user::User,
 };
 use rusqlite::{Connection, Params};
-use uuid::Uuid;
 
 use super::{
     chain::Heads,
@@ -197,24 +196,13 @@ fn put(conn: &Connection, tenant: TenantId, delta: &Delta) -> Result<(), Fault> 
     }
 }
 
-/// Keeps a credential, with whom it stands for in columns, so that one query finds its holder.
 fn put_credential(conn: &Connection, tenant: TenantId, record: &Credential) -> Result<(), Fault> {
-    const SQL: &str = "INSERT INTO credentials (tenant, id, hash, user, role, doc) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
-        ON CONFLICT (tenant, id) DO UPDATE SET \
-        hash = excluded.hash, user = excluded.user, role = excluded.role, doc = excluded.doc";
-    let (user, role): (Option<&Uuid>, Option<&Uuid>) = match &record.subject {
-        Subject::User(id) => (Some(&id.0), None),
-        Subject::Service { role, .. } => (None, Some(&role.0)),
-    };
+    const SQL: &str = "INSERT INTO credentials (tenant, id, hash, doc) VALUES (?1, ?2, ?3, ?4) \
+        ON CONFLICT (tenant, id) DO UPDATE SET hash = excluded.hash, doc = excluded.doc";
     let (tenant, id) = (key(&tenant.0), key(&record.id.0));
-    let written = conn.prepare_cached(SQL)?.execute((
-        tenant,
-        id,
-        &record.hash.0[..],
-        user.map(key),
-        role.map(key),
-        encode(record)?,
-    ));
+    let written = conn
+        .prepare_cached(SQL)?
+        .execute((tenant, id, &record.hash.0[..], encode(record)?));
     match written {
         Err(error) if is_taken(&error) => Err(Error::Taken { field: "hash" }.into()),
         written => Ok(written.map(|_| ())?),

@@ -29,6 +29,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/0001_records.sql")),
     M::up(include_str!("migrations/0002_ledger.sql")),
     M::up(include_str!("migrations/0003_ledger_key.sql")),
+    M::up(include_str!("migrations/0004_unused_columns.sql")),
 ];
 
 /// The steps as they are run.

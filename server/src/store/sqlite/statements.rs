@@ -39,11 +39,11 @@ impl Sql {
             Self::Release => "RELEASE changeset",
             Self::DataVersion => "PRAGMA data_version",
             Self::UpdateUser => {
-                "UPDATE users SET revision = ?4, role = ?5, doc = ?6 WHERE tenant = ?1 AND id = ?2 AND revision = ?3"
+                "UPDATE users SET revision = ?4, doc = ?5 WHERE tenant = ?1 AND id = ?2 AND revision = ?3"
             }
             Self::UpdateRow => {
-                "UPDATE users SET revision = ?4, role = ?5, doc = ?6 \
-                 WHERE rowid = ?7 AND tenant = ?1 AND id = ?2 AND revision = ?3"
+                "UPDATE users SET revision = ?4, doc = ?5 \
+                 WHERE rowid = ?6 AND tenant = ?1 AND id = ?2 AND revision = ?3"
             }
             Self::AppendAudit => "INSERT INTO audit (tenant, position, entry, hash) VALUES (?1, ?2, ?3, ?4)",
             Self::MoveHead => {

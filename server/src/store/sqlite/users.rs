@@ -85,43 +85,38 @@ pub(super) fn write(
     document: &[u8],
     rekeyed: bool,
 ) -> Result<bool, Fault> {
-    const REKEYED: &str = "UPDATE users SET revision = ?4, role = ?5, doc = ?6, username_key = ?7, email_key = ?8 \
+    const REKEYED: &str = "UPDATE users SET revision = ?4, doc = ?5, username_key = ?6, email_key = ?7 \
         WHERE tenant = ?1 AND id = ?2 AND revision = ?3";
-    let (tenant_key, id, role) = (
-        key(&tenant.0),
-        key(&user.id.0),
-        user.role.as_ref().map(|role| key(&role.0)),
-    );
+    let (tenant_key, id) = (key(&tenant.0), key(&user.id.0));
     let (from, to) = (from.0.cast_signed(), user.revision.0.cast_signed());
     let rows = if rekeyed {
         let (username, email) = (user.username_key(), user.email_key());
         let conn = statements.conn;
         conn.prepare_cached(REKEYED)?
-            .execute((tenant_key, id, from, to, role, document, username, email))
+            .execute((tenant_key, id, from, to, document, username, email))
             .map_err(|error| taken(conn, tenant, user, error))?
     } else if let Some(row) = row {
         statements
             .of(Sql::UpdateRow)?
-            .execute((tenant_key, id, from, to, role, document, row))?
+            .execute((tenant_key, id, from, to, document, row))?
     } else {
         statements
             .of(Sql::UpdateUser)?
-            .execute((tenant_key, id, from, to, role, document))?
+            .execute((tenant_key, id, from, to, document))?
     };
     Ok(rows == 1)
 }
 
 /// Keeps a new user.
 pub(super) fn create(conn: &Connection, tenant: TenantId, user: &User) -> Result<(), Fault> {
-    const SQL: &str = "INSERT INTO users (tenant, id, serial, username_key, email_key, role, revision, doc) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    const SQL: &str = "INSERT INTO users (tenant, id, serial, username_key, email_key, revision, doc) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     let written = conn.prepare_cached(SQL)?.execute((
         key(&tenant.0),
         key(&user.id.0),
         user.serial.0,
         user.username_key(),
         user.email_key(),
-        user.role.as_ref().map(|role| key(&role.0)),
         user.revision.0.cast_signed(),
         encode(user)?,
     ));

@@ -12,8 +12,15 @@ use axum::{body::Body, response::Response};
 use patchbay::settling;
 use patchbay_core::{
     audit::Outcome,
+    changeset::Delta,
+    error::Error,
+    id::LinkedAccountId,
+    patch::Patch,
+    principal::Context,
+    provider::UpdateUser,
     remote::{LedgerEntry, LedgerState},
-    store::Store,
+    store::{Store, UserKey},
+    user::UserPatch,
 };
 use serde_json::{Value, json};
 
@@ -309,14 +316,100 @@ async fn a_write_that_two_settle_at_once_is_recorded_once() {
 }
 
 #[tokio::test]
+async fn an_outcome_that_comes_after_the_keys_time_is_recorded_without_it() {
+    let change = json!({ "name": "New" });
+    let scene = Scene::left_open(&change).await;
+    let [first] = scene.open().await.try_into().expect("one open write");
+    let (patchbay, began) = (&scene.linked.patchbay, first.begun_at);
+    patchbay.clock.advance_millis(24 * 60 * 60 * 1_000);
+    let other = scene.once(&json!({ "name": "Newer" })).await;
+    assert_eq!(other.status, 200, "the key is another request's");
+    *scene.vendor.user.lock().unwrap() = json!({ "id": "u", "name": "New" });
+    let tenant = patchbay.sample.tenant;
+    patchbay.app.gateway.settle(tenant, first.id, began).await.unwrap();
+    assert_eq!(scene.open().await, []);
+    let recorded = scene.store.ledger(tenant, first.id).await.unwrap().unwrap();
+    assert_eq!(recorded.state, LedgerState::Done);
+    let repeat = scene.once(&json!({ "name": "Newer" })).await;
+    assert_eq!((repeat.status, &repeat.bytes), (other.status, &other.bytes));
+}
+
+#[tokio::test]
+async fn a_write_whose_account_cannot_be_spoken_to_stays_open() {
+    let scene = Scene::left_open(&json!({ "name": "New" })).await;
+    let [write] = scene.open().await.try_into().expect("one open write");
+    let patchbay = &scene.linked.patchbay;
+    let tenant = patchbay.sample.tenant;
+    let account = scene
+        .store
+        .linked_account(tenant, &write.account)
+        .await
+        .unwrap()
+        .unwrap();
+    let mut newer = (*account).clone();
+    newer.remote.as_mut().unwrap().dialect = "of a newer version".to_owned();
+    patchbay.keep(Delta::PutLinkedAccount(newer)).await;
+    patchbay
+        .app
+        .gateway
+        .settle(tenant, write.id, write.begun_at)
+        .await
+        .unwrap_err();
+    assert_eq!(scene.open().await, std::slice::from_ref(&write));
+    patchbay.keep(Delta::PutLinkedAccount((*account).clone())).await;
+    scene.settle().await;
+    assert_eq!(scene.open().await, []);
+}
+
+#[tokio::test]
+async fn a_picture_is_refused_where_the_vendor_takes_none() {
+    let scene = Scene::new().await;
+    let patchbay = &scene.linked.patchbay;
+    let now = patchbay.app.clock.now();
+    let principal = patchbay
+        .app
+        .authenticator
+        .principal(&patchbay.sample.keys.full, now)
+        .await
+        .unwrap();
+    let context = Context {
+        principal: Arc::new(principal),
+        request_id: "r".into(),
+        dialect: "test",
+        now,
+    };
+    let (account, key) = (
+        LinkedAccountId(scene.linked.account().to_owned()),
+        UserKey::Opaque("u".to_owned()),
+    );
+    let update = UpdateUser {
+        patch: Box::new(UserPatch {
+            icon: Patch::Null,
+            ..UserPatch::default()
+        }),
+        ..UpdateUser::default()
+    };
+    let gateway = &patchbay.app.gateway;
+    let refused = gateway
+        .update_user(&context, Some(&account), &key, update)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&refused, Error::Unsupported { field, .. } if field == "icon"),
+        "{refused:?}"
+    );
+    assert_eq!(scene.calls.taken().len(), 0, "nothing is sent");
+}
+
+#[tokio::test]
 async fn a_write_whose_account_is_gone_is_settled_as_unknown() {
     let scene = Scene::new().await;
     scene.vendor.answers(200);
     scene.store.after(1, 100);
     scene.update(json!({ "name": "New" })).await;
     scene.store.after(0, 0);
-    let account = patchbay_core::id::LinkedAccountId(scene.linked.account().to_owned());
-    let gone = patchbay_core::changeset::Delta::RemoveLinkedAccount(account);
+    let account = LinkedAccountId(scene.linked.account().to_owned());
+    let gone = Delta::RemoveLinkedAccount(account);
     scene.linked.patchbay.keep(gone).await;
     scene.settle().await;
     assert_eq!(scene.open().await, []);

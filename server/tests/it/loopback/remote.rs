@@ -141,7 +141,7 @@ struct Unsealed(Client);
 impl Connectors for Unsealed {
     fn connect(&self, account: &LinkedAccount) -> Result<Arc<dyn Connector>, Error> {
         let remote = account.remote.clone().expect("a remote account");
-        let dialect = dialects::by_name(&remote.dialect).expect("a known dialect");
+        let dialect = dialects::by_name(&remote.dialect).ok_or_else(|| Error::internal("an unknown dialect"))?;
         dialect.connector(Target {
             base_url: remote.base_url,
             secret: remote.secret.sealed.into(),

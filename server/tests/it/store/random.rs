@@ -5,17 +5,19 @@ use std::sync::Arc;
 use patchbay_core::{
     changeset::{Changeset, Delta, Idempotency, IdempotencyRecord},
     icon::Icon,
-    id::{LinkedAccountId, Serial, TenantId},
+    id::{LedgerId, LinkedAccountId, Serial, TenantId},
     linked_account::{AccountStatus, LinkedAccount},
     patch::Patch,
+    remote::{LedgerEntry, LedgerState},
     revision::{Expect, Revision},
     store::{Store, UserKey},
     user::{Status, User, UserPatch},
 };
 use proptest::{collection::vec, option, prelude::*};
 use serde_json::json;
+use uuid::Uuid;
 
-use super::{OTHER, T, at, entry, in_memory, in_sqlite, sound_log, uid};
+use super::{OTHER, T, at, entry, in_memory, in_sqlite, records::ledger, sound_log, uid};
 
 /// A changeset before it is known what its caller has seen.
 #[derive(Clone, Debug)]
@@ -110,7 +112,24 @@ fn delta(tenant: TenantId) -> impl Strategy<Value = Delta> {
         })
     });
     let no_account = "[ab]".prop_map(|id| Delta::RemoveLinkedAccount(LinkedAccountId(id)));
-    prop_oneof![2 => create, 8 => update, 1 => account, 1 => no_account]
+    prop_oneof![2 => create, 8 => update, 1 => account, 1 => no_account, 2 => remote_write()]
+}
+
+/// A state of one of a few remote writes.
+fn remote_write() -> impl Strategy<Value = Delta> {
+    let why = || "[ab]";
+    let state = prop_oneof![
+        Just(LedgerState::Intent),
+        Just(LedgerState::Done),
+        why().prop_map(LedgerState::Failed),
+        why().prop_map(LedgerState::Unknown),
+    ];
+    (1..4_u128, state).prop_map(|(n, state)| {
+        Delta::PutLedger(Box::new(LedgerEntry {
+            id: LedgerId(Uuid::from_u128(n)),
+            ..ledger(state)
+        }))
+    })
 }
 
 fn idempotency() -> impl Strategy<Value = Idempotency> {
@@ -167,8 +186,12 @@ async fn everything(store: &dyn Store, tenant: TenantId) -> String {
         users.push(store.user(tenant, key).await.unwrap());
     }
     let accounts = store.linked_accounts(tenant).await.unwrap();
+    let mut writes = Vec::new();
+    for n in 1..4 {
+        writes.push(store.ledger(tenant, LedgerId(Uuid::from_u128(n))).await.unwrap());
+    }
     let events = sound_log(store, tenant).await;
-    format!("{users:?}\n{icons:?}\n{accounts:?}\n{events:?}")
+    format!("{users:?}\n{icons:?}\n{accounts:?}\n{writes:?}\n{events:?}")
 }
 
 async fn replay(steps: Vec<Step>) {

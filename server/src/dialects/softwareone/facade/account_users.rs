@@ -98,6 +98,7 @@ pub(super) async fn get_account_user(
         ("userId" = String, Path, description = "User identifier."),
         ("select" = Option<String>, Query, description = "Members to show (`x`) or hide (`-x`, `-*`)."),
         ("If-Match" = Option<String>, Header, description = "The revision that the user must have."),
+        ("If-None-Match" = Option<String>, Header, description = "Revisions that the user must not have."),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat answer as the first request did."),
     ),
     request_body(content(

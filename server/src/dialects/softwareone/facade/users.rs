@@ -89,6 +89,7 @@ pub(super) async fn get_user(
         ("id" = String, Path, description = "User identifier or mail address."),
         ("select" = Option<String>, Query, description = "Members to show (`x`) or hide (`-x`, `-*`)."),
         ("If-Match" = Option<String>, Header, description = "The revision that the user must have."),
+        ("If-None-Match" = Option<String>, Header, description = "Revisions that the user must not have."),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat answer as the first request did."),
     ),
     request_body(content(

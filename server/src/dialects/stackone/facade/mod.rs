@@ -204,6 +204,7 @@ fn updated_answer(updated: &Updated) -> Result<Answer, Failure> {
         (status = 500, description = "Server error.", body = wire::ErrorResponse),
         (status = 501, description = "The provider cannot do this.", body = wire::ErrorResponse),
         (status = 502, description = "The provider failed.", body = wire::ErrorResponse),
+        (status = 503, description = "Too much work is waiting; see Retry-After.", body = wire::ErrorResponse),
     ),
 )]
 async fn get_user(
