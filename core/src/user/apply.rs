@@ -64,10 +64,11 @@ impl User {
         changes.text("first_name", &mut user.first_name, first_name, limits::text)?;
         changes.text("last_name", &mut user.last_name, last_name, limits::text)?;
         // Callers know the name to show, not whether it is made of the others: that is what may come back. Where it is what the
-        // others make, it goes on being made of them.
+        // others make, before and after, it goes on being made of them.
         let name = display_name.value().map(String::as_str);
-        let made = || name.is_some() && user.display_name.is_none() && name == user.full_name().as_deref();
-        if !(unset_kept.contains(&"display_name") && made()) {
+        let made_of_others = |user: &Self| user.display_name.is_none() && name == user.full_name().as_deref();
+        let shown = unset_kept.contains(&"display_name") && name.is_some() && made_of_others(self);
+        if !(shown && made_of_others(&user)) {
             if !changes.is_unfit("display_name") {
                 changes.text("display_name", &mut user.display_name, display_name, limits::text)?;
             } else if name != self.name().as_deref() {
