@@ -267,7 +267,8 @@ async fn verify_chain(folder: &Folder, tenant: TenantId) -> Result<u64, Complain
         };
         end = audit::verify(end, &page).map_err(broken)?;
         if page.is_empty() && at_head(folder, tenant, end).await?.map_err(broken)? {
-            return Ok(end.0);
+            // Every tenant's log begins with the making of the tenant.
+            return if end.0 == 0 { Err(broken(1)) } else { Ok(end.0) };
         }
     }
 }

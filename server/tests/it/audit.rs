@@ -180,6 +180,18 @@ async fn a_whole_chain_verifies() {
 }
 
 #[tokio::test]
+async fn a_log_taken_out_whole_is_missed() {
+    let (folder, _) = changed().await;
+    let database = Connection::open(folder.path().join("patchbay.db")).unwrap();
+    database
+        .execute_batch("DELETE FROM audit; DELETE FROM audit_head")
+        .unwrap();
+    drop(database);
+    let complaint = run(folder.path(), &["audit", "--data", "DATA", "--verify"]).refused();
+    assert!(complaint.contains("broken at position 1;"), "{complaint}");
+}
+
+#[tokio::test]
 async fn every_kind_of_tampering_is_found_and_placed() {
     let altered = "UPDATE audit SET entry = CAST(replace(CAST(entry AS TEXT), 'blocked', 'enabled') AS BLOB) \
         WHERE position = 2";
