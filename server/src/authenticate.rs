@@ -6,7 +6,10 @@
 
 use std::sync::Arc;
 
-use axum::{extract::FromRequestParts, http::request::Parts};
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, header, request::Parts},
+};
 use patchbay_core::{
     author::Author,
     clock::Timestamp,
@@ -116,7 +119,8 @@ impl FromRequestParts<App> for Caller {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
         let dialect = parts.extensions.get::<&'static dyn Dialect>().copied();
         let dialect = dialect.ok_or_else(|| Error::internal("a dialect's route was reached outside its mounts"))?;
-        let secret = dialect.credential(&parts.headers).ok_or_else(refused)?;
+        let shown = authorization(&parts.headers).and_then(|shown| dialect.credential(shown));
+        let secret = shown.ok_or_else(refused)?;
         let now = app.clock.now();
         let principal = app.authenticator.principal(&secret, now).await?;
         let request_id = parts
@@ -130,4 +134,11 @@ impl FromRequestParts<App> for Caller {
             now,
         }))
     }
+}
+
+/// The one `Authorization` header. Of two, whoever stands between might have read the other one.
+fn authorization(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(value)
 }

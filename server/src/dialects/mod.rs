@@ -11,7 +11,6 @@ pub mod trusted_twin;
 use std::sync::Arc;
 
 use axum::response::Response;
-use http::HeaderMap;
 use patchbay_core::{clock::Timestamp, connector::Connector, error::Error, id::Serial};
 use serde_json::{Map, Value};
 use utoipa_axum::router::OpenApiRouter;
@@ -53,8 +52,8 @@ pub trait Dialect: Send + Sync {
     /// The routes, with their documentation.
     fn routes(&self) -> OpenApiRouter<App>;
 
-    /// The key that the caller shows, in this dialect's header form; `None` if there is none in that form.
-    fn credential(&self, headers: &HeaderMap) -> Option<String>;
+    /// The key that the caller shows in the one `Authorization` header; `None` if that has another form than this dialect's.
+    fn credential(&self, authorization: &str) -> Option<String>;
 
     /// The vendor's answer to a failure: status, headers and body.
     fn render(&self, failure: &Failure, exchange: &Exchange) -> Response;

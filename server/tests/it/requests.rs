@@ -41,6 +41,19 @@ async fn encoded_bodies_are_refused_in_every_dialect() {
 }
 
 #[tokio::test]
+async fn two_keys_are_none_in_every_dialect() {
+    let (patchbay, operations) = walked().await;
+    for operation in &operations {
+        for second in ["Bearer other", &operation.authorization(&operation.right())] {
+            let mut call = operation.call(&operation.path, Some(&operation.right()), operation.body());
+            call.headers_mut().append("authorization", second.parse().unwrap());
+            let answer = patchbay.send(call).await;
+            assert_eq!(answer.status, 401, "{}: {answer:?}", operation.name());
+        }
+    }
+}
+
+#[tokio::test]
 async fn if_match_is_honoured_by_every_read() {
     let (patchbay, operations) = walked().await;
     for operation in operations.iter().filter(|operation| operation.reads()) {

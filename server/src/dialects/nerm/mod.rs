@@ -26,7 +26,7 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{Method, StatusCode, header};
 use patchbay_core::{connector::Connector, error::Error, id::Serial, user::UserPatch};
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
@@ -61,9 +61,8 @@ impl Dialect for Nerm {
         facade::routes()
     }
 
-    fn credential(&self, headers: &HeaderMap) -> Option<String> {
-        let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim();
-        let (scheme, rest) = value.split_once(char::is_whitespace)?;
+    fn credential(&self, authorization: &str) -> Option<String> {
+        let (scheme, rest) = authorization.trim().split_once(char::is_whitespace)?;
         let rest = rest.trim();
         let known = ["Bearer", "Token"];
         let key = known

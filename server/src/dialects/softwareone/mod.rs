@@ -49,7 +49,7 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderMap, Method, header};
+use http::Method;
 use patchbay_core::{
     connector::Connector, error::Error, icon::Icon, id::Serial, membership::MembershipChange, user::UserPatch,
 };
@@ -101,10 +101,9 @@ impl Dialect for SoftwareOne {
         facade::routes()
     }
 
-    /// `Authorization: Bearer <key>` (contract notes, section 11), sent once.
-    fn credential(&self, headers: &HeaderMap) -> Option<String> {
-        let text = extract::single(headers, &header::AUTHORIZATION).ok()??;
-        let (scheme, key) = text.trim().split_once(' ')?;
+    /// `Authorization: Bearer <key>` (contract notes, section 11).
+    fn credential(&self, authorization: &str) -> Option<String> {
+        let (scheme, key) = authorization.trim().split_once(' ')?;
         let key = key.trim();
         (scheme.eq_ignore_ascii_case("bearer") && !key.is_empty()).then(|| key.to_owned())
     }

@@ -21,7 +21,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{Method, StatusCode};
 use patchbay_core::{connector::Connector, error::Error, id::Serial, user::UserPatch};
 use serde_json::{Map, Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -63,12 +63,10 @@ impl Dialect for TrustedTwin {
         OpenApiRouter::new().routes(routes!(facade::get_user, facade::update_user))
     }
 
-    /// The bare value of the one `Authorization` header. A value with a scheme has a space and is not of this form.
-    fn credential(&self, headers: &HeaderMap) -> Option<String> {
-        let mut values = headers.get_all(header::AUTHORIZATION).iter();
-        let value = values.next()?.to_str().ok()?;
-        let bare = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic());
-        (bare && values.next().is_none()).then(|| value.to_owned())
+    /// The bare value. One with a scheme has a space and is not of this form.
+    fn credential(&self, authorization: &str) -> Option<String> {
+        let bare = !authorization.is_empty() && authorization.bytes().all(|byte| byte.is_ascii_graphic());
+        bare.then(|| authorization.to_owned())
     }
 
     fn render(&self, failure: &Failure, exchange: &Exchange) -> Response {
