@@ -318,9 +318,9 @@ fn public(address: IpAddr) -> bool {
         IpAddr::V4(v4) => {
             let [a, b, c, _] = v4.octets();
             let shared = a == 100 && (64..128).contains(&b);
-            let reserved =
-                a == 0 || a >= 240 || (a == 198 && (b == 18 || b == 19)) || (a == 192 && b == 0 && (c == 0 || c == 2));
-            !(v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_multicast() || shared || reserved)
+            let reserved = a == 0 || a >= 240 || (a == 198 && (b == 18 || b == 19)) || (a, b, c) == (192, 0, 0);
+            let local = v4.is_loopback() || v4.is_private() || v4.is_link_local();
+            !(local || v4.is_multicast() || v4.is_documentation() || shared || reserved)
         }
         // Only the global unicast block, without the ranges that stand for IPv4 addresses (6to4, Teredo).
         IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
@@ -335,6 +335,37 @@ fn public(address: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_addresses_of_the_public_internet_are_public() {
+        let is_public = |text: &str| public(text.parse().unwrap());
+        for text in ["8.8.8.8", "192.0.66.2", "198.51.99.1", "2606:4700::1111"] {
+            assert!(is_public(text), "{text}");
+        }
+        for text in [
+            "0.0.0.0",
+            "10.1.2.3",
+            "100.64.0.1",
+            "127.0.0.1",
+            "169.254.1.1",
+            "172.16.0.1",
+            "192.0.0.8",
+            "192.0.2.1",
+            "192.168.0.1",
+            "198.18.0.1",
+            "198.51.100.1",
+            "203.0.113.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::1",
+            "::ffff:127.0.0.1",
+            "fc00::1",
+            "fe80::1",
+            "2002:7f00:1::",
+        ] {
+            assert!(!is_public(text), "{text}");
+        }
+    }
 
     #[test]
     fn retry_after_is_read_as_seconds_and_as_a_date() {

@@ -14,8 +14,8 @@ const MASK: &str = "[secret]";
 pub(super) struct Redaction(Vec<SecretString>);
 
 impl Redaction {
-    /// The secrets of a request with these headers: its credential as it is sent, and in Basic authentication as it is
-    /// meant.
+    /// The secrets of a request with these headers: its credential as it is sent, and in Basic authentication the password,
+    /// or the user name where that stands alone.
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let Some(sent) = sent else { return Self(Vec::new()) };
@@ -25,8 +25,8 @@ impl Redaction {
             && let Ok(pair) = base64::prelude::BASE64_STANDARD.decode(credential)
             && let Ok(pair) = String::from_utf8(pair)
         {
-            let halves = pair.split_once(':').unwrap_or((&pair, ""));
-            secrets.extend([halves.0.to_owned(), halves.1.to_owned()]);
+            let (name, password) = pair.split_once(':').unwrap_or((&pair, ""));
+            secrets.push(if password.is_empty() { name } else { password }.to_owned());
         }
         secrets.retain(|secret| !secret.is_empty());
         Self(secrets.into_iter().map(SecretString::from).collect())
@@ -91,7 +91,13 @@ mod tests {
     #[test]
     fn what_is_no_secret_stays() {
         let value = json!({ "error": "the name is taken", "at": [1, true, null] });
-        for authorization in [None, Some("Bearer s3cret"), Some("Basic Og=="), Some("Basic %%%")] {
+        for authorization in [
+            None,
+            Some("Bearer s3cret"),
+            Some("Basic bmFtZTpzM2NyZXQ="),
+            Some("Basic Og=="),
+            Some("Basic %%%"),
+        ] {
             assert_eq!(masked(authorization, value.clone()), value);
         }
     }

@@ -101,11 +101,25 @@ impl Scene {
 
     /// With one write under the key that the vendor did and the store could not record.
     async fn left_open(change: &Value) -> Self {
+        let scene = Self::faltering().await;
+        scene.once(change).await;
+        scene.store.after(0, 0);
+        scene
+    }
+
+    /// The same, without a key.
+    async fn left_open_without_key() -> Self {
+        let scene = Self::faltering().await;
+        scene.update(json!({ "name": "New" })).await;
+        scene.store.after(0, 0);
+        scene
+    }
+
+    /// With a vendor that does the next write and a store that will not record it.
+    async fn faltering() -> Self {
         let scene = Self::new().await;
         scene.vendor.answers(200);
         scene.store.after(1, 100);
-        scene.once(change).await;
-        scene.store.after(0, 0);
         scene
     }
 
@@ -304,11 +318,7 @@ async fn a_start_settles_what_a_crash_left_open() {
 
 #[tokio::test]
 async fn a_write_that_two_settle_at_once_is_recorded_once() {
-    let scene = Scene::new().await;
-    scene.vendor.answers(200);
-    scene.store.after(1, 100);
-    scene.update(json!({ "name": "New" })).await;
-    scene.store.after(0, 0);
+    let scene = Scene::left_open_without_key().await;
     let before = scene.linked.audit().await.len();
     tokio::join!(scene.settle(), scene.settle());
     assert_eq!(scene.open().await, []);
@@ -403,11 +413,7 @@ async fn a_picture_is_refused_where_the_vendor_takes_none() {
 
 #[tokio::test]
 async fn a_write_whose_account_is_gone_is_settled_as_unknown() {
-    let scene = Scene::new().await;
-    scene.vendor.answers(200);
-    scene.store.after(1, 100);
-    scene.update(json!({ "name": "New" })).await;
-    scene.store.after(0, 0);
+    let scene = Scene::left_open_without_key().await;
     let account = LinkedAccountId(scene.linked.account().to_owned());
     let gone = Delta::RemoveLinkedAccount(account);
     scene.linked.patchbay.keep(gone).await;
