@@ -193,20 +193,28 @@ async fn a_log_taken_out_whole_is_missed() {
 
 #[tokio::test]
 async fn every_kind_of_tampering_is_found_and_placed() {
-    let altered = "UPDATE audit SET entry = CAST(replace(CAST(entry AS TEXT), 'blocked', 'enabled') AS BLOB) \
-        WHERE position = 2";
+    // Each commit is a batch of its own here, so each entry has a row: at the place of its position in the first chain.
+    let altered = "UPDATE audit SET entries = CAST(replace(CAST(entries AS TEXT), 'blocked', 'enabled') AS BLOB) \
+        WHERE place = (1 << 44) + 2";
+    let emptied = "UPDATE audit SET entries = CAST(substr(CAST(entries AS TEXT), 1, 65) || '{}' AS BLOB) \
+        WHERE place = (1 << 44) + 3";
+    let without_hash = "UPDATE audit SET entries = CAST(hex(zeroblob(32)) || substr(CAST(entries AS TEXT), 65) AS BLOB) \
+        WHERE place = (1 << 44) + 1";
+    let slipped_in = "INSERT INTO audit SELECT 1 << 44, entries FROM audit WHERE place = (1 << 44) + 1";
     for (tampering, position) in [
         (altered, 2),
-        ("UPDATE audit SET entry = CAST('{}' AS BLOB) WHERE position = 3", 3),
-        ("UPDATE audit SET hash = zeroblob(32) WHERE position = 1", 1),
-        ("DELETE FROM audit WHERE position = 2", 2),
-        ("DELETE FROM audit WHERE position = 1", 1),
-        ("DELETE FROM audit WHERE position = 3", 3),
+        (emptied, 3),
+        (without_hash, 1),
+        (slipped_in, 1),
+        ("UPDATE audit SET entries = x'' WHERE place = (1 << 44) + 2", 2),
+        ("DELETE FROM audit WHERE place = (1 << 44) + 2", 2),
+        ("DELETE FROM audit WHERE place = (1 << 44) + 1", 1),
+        ("DELETE FROM audit WHERE place = (1 << 44) + 3", 3),
         ("UPDATE audit_head SET position = 2", 3),
         ("UPDATE audit_head SET position = 4", 4),
         ("UPDATE audit_head SET hash = zeroblob(32)", 3),
         ("DELETE FROM audit_head", 1),
-        ("UPDATE audit SET position = 9 WHERE position = 2", 2),
+        ("UPDATE audit SET place = place + 7 WHERE place = (1 << 44) + 2", 2),
     ] {
         let (folder, _) = changed().await;
         let database = Connection::open(folder.path().join("patchbay.db")).unwrap();

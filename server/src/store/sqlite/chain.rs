@@ -1,11 +1,20 @@
-//! Where each tenant's audit chain ends, and how an entry is put behind it.
+//! Where each tenant's audit chain ends, and how entries are put behind it: those of a batch together, in one row.
+//!
+//! An entry's own row would cost the one writer more than the update it tells of. So entries gather in memory while the
+//! batch is worked on, and the row is written before it is committed. See [`lines`](super::lines) for what is in a row.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use patchbay_core::{audit::ChainHash, id::TenantId};
+use patchbay_core::{
+    audit::{AuditEvent, ChainHash},
+    error::Error,
+    id::TenantId,
+};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{
+    fault::failure,
+    lines,
     prepare::Entry,
     read::key,
     statements::{Sql, Statements},
@@ -13,20 +22,40 @@ use super::{
 
 /// The most chains whose end is kept in memory; beyond that all are read again.
 const MOST: usize = 10_000;
+/// So many bytes of entries are written as a row of their own, though the batch goes on: whoever reads the log reads whole rows.
+const ROW_BYTES: usize = 64 << 10;
+/// A place is the chain's number, and in its lowest bits the position of the row's last entry. That leaves room for
+/// 17,592,186,044,415 entries in each of 524,287 chains.
+const POSITION_BITS: u32 = 44;
+const MOST_POSITION: u64 = (1 << POSITION_BITS) - 1;
+const MOST_CHAIN: i64 = i64::MAX >> POSITION_BITS;
 
 /// The end of one chain.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Head {
+    /// The chain's number, once it has a row.
+    chain: Option<i64>,
     pub(super) position: u64,
     pub(super) hash: ChainHash,
 }
 
+/// One chain, as the batch has it.
+#[derive(Default)]
+struct Chain {
+    head: Head,
+    /// Entries that are not yet in a row.
+    lines: Vec<u8>,
+}
+
+/// Where a tenant's chain stood before a changeset.
+pub(super) struct Mark(Option<(Head, usize)>);
+
 /// The ends of the chains, as far as this batch or an earlier one has needed them.
 #[derive(Default)]
 pub(super) struct Heads {
-    known: HashMap<TenantId, Head>,
-    /// Those that the database does not know yet.
-    moved: HashSet<TenantId>,
+    known: HashMap<TenantId, Chain>,
+    /// Those that may have entries which are not yet in a row.
+    moved: Vec<TenantId>,
 }
 
 impl Heads {
@@ -36,43 +65,55 @@ impl Heads {
         self.moved.clear();
     }
 
-    /// Where a tenant's chain ends, if that is known without a look at the database.
-    pub(super) fn known(&self, tenant: TenantId) -> Option<Head> {
-        self.known.get(&tenant).copied()
+    /// Where a tenant's chain stands, to be [restored](Heads::restore).
+    pub(super) fn mark(&self, tenant: TenantId) -> Mark {
+        Mark(self.known.get(&tenant).map(|chain| (chain.head, chain.lines.len())))
     }
 
-    /// Goes back to what was [`Heads::known`] before a changeset that is undone.
-    pub(super) fn restore(&mut self, tenant: TenantId, known: Option<Head>) {
-        if let Some(head) = known {
-            self.known.insert(tenant, head);
-        } else {
-            self.known.remove(&tenant);
-            self.moved.remove(&tenant);
+    /// Takes back what was put behind a chain since it was marked: the changeset is undone.
+    pub(super) fn restore(&mut self, tenant: TenantId, Mark(mark): Mark) {
+        match (mark, self.known.get_mut(&tenant)) {
+            (Some((head, length)), Some(chain)) => {
+                chain.head = head;
+                chain.lines.truncate(length);
+            }
+            _ => drop(self.known.remove(&tenant)),
         }
     }
 
-    /// Writes an entry behind the end of a tenant's chain, which moves on.
-    pub(super) fn append(
-        &mut self,
-        statements: &mut Statements<'_>,
-        tenant: TenantId,
-        entry: &Entry,
-    ) -> rusqlite::Result<()> {
-        let head = match self.known(tenant) {
-            Some(head) => head,
-            None => load(statements.conn, tenant)?,
+    /// Puts an entry behind the end of a tenant's chain, which moves on.
+    pub(super) fn append(&mut self, conn: &Connection, tenant: TenantId, entry: &Entry) -> rusqlite::Result<()> {
+        let chain = match self.known.get_mut(&tenant) {
+            Some(chain) => chain,
+            None => self.known.entry(tenant).or_insert(Chain {
+                head: load(conn, tenant)?,
+                lines: Vec::new(),
+            }),
         };
-        self.known.insert(tenant, head.append(statements, tenant, entry)?);
-        self.moved.insert(tenant);
+        if chain.lines.is_empty() {
+            self.moved.push(tenant);
+        }
+        let Head { position, hash, .. } = &mut chain.head;
+        *position = position.saturating_add(1);
+        *hash = hash.follow(*position, entry.digest);
+        lines::push(&mut chain.lines, *hash, &entry.bytes);
         Ok(())
     }
 
-    /// Writes the ends that moved: once per batch, not once per entry.
+    /// Writes a tenant's entries if they are many. Not within a changeset: it might be undone, and others' entries with it.
+    pub(super) fn spill(&mut self, statements: &mut Statements<'_>, tenant: TenantId) -> rusqlite::Result<()> {
+        match self.known.get_mut(&tenant) {
+            Some(chain) if chain.lines.len() >= ROW_BYTES => chain.write(statements, tenant),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes every entry that is not in a row yet.
     pub(super) fn flush(&mut self, statements: &mut Statements<'_>) -> rusqlite::Result<()> {
-        for tenant in self.moved.drain() {
-            if let Some(head) = self.known.get(&tenant) {
-                let statement = statements.of(Sql::MoveHead)?;
-                statement.execute((key(&tenant.0), head.position.cast_signed(), &head.hash.0[..]))?;
+        for tenant in self.moved.drain(..) {
+            match self.known.get_mut(&tenant) {
+                Some(chain) if !chain.lines.is_empty() => chain.write(statements, tenant)?,
+                _ => {}
             }
         }
         if self.known.len() > MOST {
@@ -82,29 +123,200 @@ impl Heads {
     }
 }
 
+impl Chain {
+    /// Writes the entries as a row, and where the chain ends now.
+    fn write(&mut self, statements: &mut Statements<'_>, tenant: TenantId) -> rusqlite::Result<()> {
+        let Head { position, hash, .. } = self.head;
+        let end = (key(&tenant.0), position.cast_signed(), &hash.0[..]);
+        let chain = match self.head.chain {
+            Some(chain) => {
+                statements.of(Sql::MoveHead)?.execute(end)?;
+                chain
+            }
+            None => *self.head.chain.insert(begin(statements.conn, end)?),
+        };
+        let place = place(chain, position).ok_or_else(full)?;
+        statements.of(Sql::AppendAudit)?.execute((place, &self.lines))?;
+        // Not kept for the next batch: there may be many chains, and each would keep its longest.
+        self.lines = Vec::new();
+        Ok(())
+    }
+}
+
+/// Where a row stands; `None` beyond what can be counted.
+fn place(chain: i64, position: u64) -> Option<i64> {
+    let countable = (0..=MOST_CHAIN).contains(&chain) && position <= MOST_POSITION;
+    countable.then(|| (chain << POSITION_BITS) + position.cast_signed())
+}
+
+fn full() -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure("the audit log is full, or its end is not what was written".into())
+}
+
+/// Gives a tenant's chain a number and keeps its end.
+fn begin(conn: &Connection, end: (&[u8], i64, &[u8])) -> rusqlite::Result<i64> {
+    const SQL: &str = "INSERT INTO audit_head (tenant, chain, position, hash) \
+        SELECT ?1, coalesce(max(chain), 0) + 1, ?2, ?3 FROM audit_head RETURNING chain";
+    conn.prepare_cached(SQL)?.query_row(end, |row| row.get(0))
+}
+
 /// Where a tenant's chain ends, by what the database knows.
 pub(super) fn load(conn: &Connection, tenant: TenantId) -> rusqlite::Result<Head> {
-    let mut statement = conn.prepare_cached("SELECT position, hash FROM audit_head WHERE tenant = ?1")?;
+    let mut statement = conn.prepare_cached("SELECT chain, position, hash FROM audit_head WHERE tenant = ?1")?;
     let head = statement.query_row([key(&tenant.0)], |row| {
         Ok(Head {
-            position: row.get::<_, i64>(0)?.cast_unsigned(),
-            hash: ChainHash(row.get(1)?),
+            chain: Some(row.get(0)?),
+            position: row.get::<_, i64>(1)?.cast_unsigned(),
+            hash: ChainHash(row.get(2)?),
         })
     });
     Ok(head.optional()?.unwrap_or_default())
 }
 
-impl Head {
-    /// Writes an entry behind this end; answers the new end.
-    fn append(self, statements: &mut Statements<'_>, tenant: TenantId, entry: &Entry) -> rusqlite::Result<Self> {
-        let position = self.position + 1;
-        let hash = self.hash.follow(position, entry.digest);
-        statements.of(Sql::AppendAudit)?.execute((
-            key(&tenant.0),
-            position.cast_signed(),
-            &entry.bytes,
-            &hash.0[..],
-        ))?;
-        Ok(Self { position, hash })
+/// At most `limit` entries of a tenant's chain behind the position `after`, in order.
+pub(super) fn read(conn: &Connection, tenant: TenantId, after: u64, limit: u32) -> Result<Vec<AuditEvent>, Error> {
+    const SQL: &str = "SELECT place, entries FROM audit WHERE place BETWEEN ?1 AND ?2 ORDER BY place";
+    let failed = |error: rusqlite::Error| failure(&error);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut events = Vec::new();
+    // Positions count from 1; what was slipped in before that is shown, so that it is found.
+    let from = if after == 0 { 0 } else { after.saturating_add(1) };
+    let chain = load(conn, tenant).map_err(failed)?.chain;
+    let ends = |chain| Some([place(chain, 0)?, place(chain, from)?, place(chain, MOST_POSITION)?]);
+    let Some([start, from, to]) = chain.and_then(ends) else {
+        return Ok(events);
+    };
+    let mut statement = conn.prepare_cached(SQL).map_err(failed)?;
+    let mut rows = statement.query([from, to]).map_err(failed)?;
+    while events.len() < limit
+        && let Some(row) = rows.next().map_err(failed)?
+    {
+        let place: i64 = row.get(0).map_err(failed)?;
+        let lines = row.get_ref(1).map_err(failed)?.as_blob().map_err(Error::internal)?;
+        for event in lines::read((place - start).cast_unsigned(), lines, after).take(limit - events.len()) {
+            events.push(event?);
+        }
+    }
+    Ok(events)
+}
+
+#[cfg(test)]
+mod tests {
+    use patchbay_core::audit::{Actor, AuditEntry, Outcome, digest, verify};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::store::sqlite::open::MIGRATIONS;
+
+    const A: TenantId = TenantId(Uuid::from_u128(0xA));
+    const B: TenantId = TenantId(Uuid::from_u128(0xB));
+
+    fn entry(resource: &str) -> Entry {
+        let entry = AuditEntry {
+            at: patchbay_core::clock::Timestamp::from_millis(0),
+            actor: Actor::operator(),
+            action: "update_user".into(),
+            dialect: "console".into(),
+            request_id: "r".into(),
+            resource: resource.to_owned(),
+            account: None,
+            outcome: Outcome::Done,
+            revision: None,
+            changes: Vec::new(),
+        };
+        let bytes = entry.encode().unwrap();
+        let digest = digest(&bytes);
+        Entry { bytes, digest }
+    }
+
+    fn database() -> Connection {
+        let mut conn = Connection::open_in_memory().unwrap();
+        MIGRATIONS.to_latest(&mut conn).unwrap();
+        conn
+    }
+
+    fn rows(conn: &Connection) -> i64 {
+        conn.query_row("SELECT count(*) FROM audit", [], |row| row.get(0))
+            .unwrap()
+    }
+
+    fn resources(conn: &Connection, tenant: TenantId) -> Vec<String> {
+        let events = read(conn, tenant, 0, u32::MAX).unwrap();
+        let end = load(conn, tenant).unwrap();
+        assert_eq!(verify((0, ChainHash::default()), &events), Ok((end.position, end.hash)));
+        events.into_iter().map(|event| event.entry.resource).collect()
+    }
+
+    #[test]
+    fn the_entries_of_a_batch_share_a_row_for_each_tenant() {
+        let conn = database();
+        let (mut heads, mut statements) = (Heads::default(), Statements::new(&conn));
+        for batch in ["1", "2"] {
+            for (tenant, name) in [(A, "a"), (B, "b"), (A, "c")] {
+                heads.append(&conn, tenant, &entry(&format!("{name}{batch}"))).unwrap();
+            }
+            heads.flush(&mut statements).unwrap();
+            // What is in memory is what the database has.
+            if batch == "1" {
+                heads.clear();
+            }
+        }
+        heads.flush(&mut statements).unwrap();
+        assert_eq!(rows(&conn), 4);
+        assert_eq!(resources(&conn, A), ["a1", "c1", "a2", "c2"]);
+        assert_eq!(resources(&conn, B), ["b1", "b2"]);
+        let part = |after, limit| -> Vec<u64> {
+            let events = read(&conn, A, after, limit).unwrap();
+            events.iter().map(|event| event.position).collect()
+        };
+        assert_eq!(part(0, 3), [1, 2, 3]);
+        assert_eq!(part(1, 2), [2, 3]);
+        assert_eq!(part(3, 9), [4]);
+        assert!(part(4, 9).is_empty() && part(u64::MAX, 9).is_empty());
+    }
+
+    #[test]
+    fn what_an_undone_changeset_appended_is_taken_back() {
+        let conn = database();
+        let (mut heads, mut statements) = (Heads::default(), Statements::new(&conn));
+        for (name, undone) in [("a", true), ("b", false), ("c", true), ("d", false)] {
+            let mark = heads.mark(A);
+            heads.append(&conn, A, &entry(name)).unwrap();
+            if undone {
+                heads.restore(A, mark);
+            }
+        }
+        heads.flush(&mut statements).unwrap();
+        assert_eq!(resources(&conn, A), ["b", "d"]);
+    }
+
+    #[test]
+    fn a_long_batch_has_several_rows() {
+        let conn = database();
+        let (mut heads, mut statements) = (Heads::default(), Statements::new(&conn));
+        let long = "x".repeat(ROW_BYTES / 3);
+        for _ in 0..8 {
+            heads.append(&conn, A, &entry(&long)).unwrap();
+            heads.spill(&mut statements, A).unwrap();
+        }
+        heads.flush(&mut statements).unwrap();
+        assert_eq!(rows(&conn), 3);
+        assert_eq!(resources(&conn, A).len(), 8);
+    }
+
+    #[test]
+    fn a_chain_that_cannot_be_counted_on_is_refused_and_not_wrapped() {
+        let conn = database();
+        let full = MOST_POSITION.cast_signed();
+        for (chain, position) in [(1, full), (1, -1), (MOST_CHAIN + 1, 0), (-1, 0)] {
+            conn.execute("DELETE FROM audit_head", []).unwrap();
+            let row = (key(&A.0), chain, position, &[0u8; 32][..]);
+            conn.execute("INSERT INTO audit_head VALUES (?1, ?2, ?3, ?4)", row)
+                .unwrap();
+            let (mut heads, mut statements) = (Heads::default(), Statements::new(&conn));
+            heads.append(&conn, A, &entry("a")).unwrap();
+            heads.flush(&mut statements).unwrap_err();
+            assert!(read(&conn, A, 0, 9).unwrap().is_empty());
+        }
     }
 }

@@ -57,7 +57,7 @@ pub(super) fn write(
     if let Some(entry) = changeset.audit.as_ref().filter(|_| committed.changed) {
         let revision = committed.user.as_ref().map(|user| user.revision);
         let entry = Entry::new(&mut entry.clone(), changes, revision)?;
-        heads.append(statements, changeset.tenant, &entry)?;
+        heads.append(statements.conn, changeset.tenant, &entry)?;
     }
     remember::remember(statements.conn, changeset, &committed, None)?;
     Ok(committed)
@@ -89,7 +89,7 @@ fn swap(
         users::put_icon(statements.conn, changeset.tenant, user.id, patch.icon.value())?;
     }
     if let Some(entry) = entry {
-        heads.append(statements, changeset.tenant, entry)?;
+        heads.append(statements.conn, changeset.tenant, entry)?;
     }
     Ok(Some(Committed {
         user: Some(user.clone()),

@@ -13,6 +13,7 @@ mod checkpoint;
 mod commit;
 mod fault;
 mod ledger;
+mod lines;
 mod open;
 mod prepare;
 mod read;
@@ -58,7 +59,7 @@ use self::{
     checkpoint::Checkpointer,
     open::{Access, connect, explain, unusable},
     read::Readers,
-    writer::{Queue, Shared, Told, Writer},
+    writer::{Batches, Queue, Shared, Told, Writer},
 };
 use super::confine;
 
@@ -71,6 +72,8 @@ pub struct Options {
     pub queue_bytes: usize,
     /// The most changesets in one transaction. 256.
     pub batch: usize,
+    /// How long a batch may fill where there are many callers, which then share what a batch costs. 200 µs.
+    pub gather: Duration,
     /// How many read connections; one per worker thread of the server is best. 4.
     pub readers: usize,
     /// The page cache of each read connection, in KiB. 2 MiB.
@@ -96,6 +99,7 @@ impl Default for Options {
             queue: 4096,
             queue_bytes: 64 << 20,
             batch: 256,
+            gather: Duration::from_micros(200),
             readers: 4,
             reader_cache_kib: 2 << 10,
             writer_cache_kib: 8 << 10,
@@ -143,13 +147,17 @@ impl SqliteStore {
             cache: cache.clone(),
             changes,
         };
-        let (writing, batch) = (shared.clone(), options.batch);
+        let writing = shared.clone();
+        let batches = Batches {
+            most: options.batch.max(1),
+            gather: options.gather,
+        };
         let checkpointer = Checkpointer::new(copier, &file, shared.clone(), options.log_pages)
             .map_err(|error| unusable(folder, Unusable::Io(error)))?;
         let every = options.checkpoint_every;
         let threads = Threads {
             writer: spawn(folder, "store-writer", move || {
-                Writer::new(&writer, writing, told, batch).run(&receiver);
+                Writer::new(&writer, writing, told, batches).run(&receiver);
             })?,
             checkpointer: spawn(folder, "store-checkpoint", move || checkpointer.run(every, &stop))?,
             stop_checkpointer,

@@ -30,6 +30,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/0002_ledger.sql")),
     M::up(include_str!("migrations/0003_ledger_key.sql")),
     M::up(include_str!("migrations/0004_unused_columns.sql")),
+    M::up(include_str!("migrations/0005_audit_rows.sql")),
 ];
 
 /// The steps as they are run.
@@ -199,7 +200,15 @@ pub(super) fn explain(folder: &Path, error: &rusqlite::Error) -> OpenError {
 
 #[cfg(test)]
 mod tests {
+    use patchbay_core::{
+        audit::{self, Actor, AuditEntry, ChainHash, Outcome},
+        clock::Timestamp,
+        id::TenantId,
+    };
+    use uuid::Uuid;
+
     use super::*;
+    use crate::store::sqlite::{chain, read::key};
 
     fn schema(conn: &Connection) -> Vec<(String, String, Option<String>)> {
         let mut statement = conn
@@ -241,6 +250,52 @@ mod tests {
     }
 
     #[test]
+    fn a_log_from_before_entries_shared_rows_is_read_as_it_was() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        MIGRATIONS.to_version(&mut conn, 4).unwrap();
+        let tenants = [7, 3, 9].map(|number| TenantId(Uuid::from_u128(number)));
+        let mut written = Vec::new();
+        for tenant in tenants {
+            let mut hash = ChainHash::default();
+            for position in 1..=2 {
+                let entry = AuditEntry {
+                    at: Timestamp::from_millis(0),
+                    actor: Actor::operator(),
+                    action: "update_user".into(),
+                    dialect: "console".into(),
+                    request_id: "r".into(),
+                    resource: tenant.to_string(),
+                    account: None,
+                    outcome: Outcome::Done,
+                    revision: None,
+                    changes: Vec::new(),
+                };
+                let bytes = entry.encode().unwrap();
+                hash = hash.follow(position, audit::digest(&bytes));
+                let row = (key(&tenant.0), position.cast_signed(), &bytes, &hash.0[..]);
+                conn.execute("INSERT INTO audit VALUES (?1, ?2, ?3, ?4)", row).unwrap();
+            }
+            // The last one's end was taken out.
+            if tenant != tenants[2] {
+                let row = (key(&tenant.0), 2, &hash.0[..]);
+                conn.execute("INSERT INTO audit_head VALUES (?1, ?2, ?3)", row).unwrap();
+                written.push((tenant, hash));
+            }
+        }
+        MIGRATIONS.to_latest(&mut conn).unwrap();
+        for (tenant, hash) in written {
+            let events = chain::read(&conn, tenant, 0, 10).unwrap();
+            assert_eq!(audit::verify((0, ChainHash::default()), &events), Ok((2, hash)));
+            assert_eq!(events[1].entry.resource, tenant.to_string());
+            let head = chain::load(&conn, tenant).unwrap();
+            assert_eq!((head.position, head.hash), (2, hash));
+        }
+        assert_eq!(chain::read(&conn, tenants[2], 0, 10).unwrap().len(), 2);
+        assert_eq!(chain::load(&conn, tenants[2]).unwrap().position, 0);
+    }
+
+    /// But for the audit log's rows: their place begins with their tenant's number, and they are only found by it.
+    #[test]
     fn every_primary_key_begins_with_the_tenant() {
         let mut conn = Connection::open_in_memory().unwrap();
         MIGRATIONS.to_latest(&mut conn).unwrap();
@@ -250,7 +305,8 @@ mod tests {
                     row.get(0)
                 })
                 .unwrap();
-            assert_eq!(first, "tenant", "{table}");
+            let expected = if table == "audit" { "place" } else { "tenant" };
+            assert_eq!(first, expected, "{table}");
         }
     }
 

@@ -201,22 +201,7 @@ impl Readers {
     }
 
     pub(super) fn audit(&self, tenant: TenantId, after: u64, limit: u32) -> Result<Vec<AuditEvent>, Error> {
-        const SQL: &str = "SELECT position, entry, hash FROM audit WHERE tenant = ?1 AND position > ?2 \
-            ORDER BY position LIMIT ?3";
-        let after = i64::try_from(after).unwrap_or(i64::MAX);
-        self.all(SQL, (key(&tenant.0), after, limit), |row| {
-            let position = row.get::<_, i64>(0)?;
-            let position =
-                u64::try_from(position).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, position))?;
-            let bytes: Vec<u8> = row.get(1)?;
-            let hash = ChainHash(row.get(2)?);
-            Ok(decode(&bytes).map(|entry| AuditEvent {
-                position,
-                entry,
-                bytes,
-                hash,
-            }))
-        })
+        self.with(|conn| chain::read(conn, tenant, after, limit))
     }
 
     pub(super) fn audit_head(&self, tenant: TenantId) -> Result<(u64, ChainHash), Error> {

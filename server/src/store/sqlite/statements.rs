@@ -21,7 +21,7 @@ pub(super) enum Sql {
     UpdateUser,
     /// The same, where the number of his row is known as well.
     UpdateRow,
-    /// Puts an entry behind the end of a tenant's audit chain.
+    /// Puts a row of entries behind the end of a tenant's audit chain.
     AppendAudit,
     /// Keeps where a tenant's audit chain ends.
     MoveHead,
@@ -45,11 +45,8 @@ impl Sql {
                 "UPDATE users SET revision = ?4, doc = ?5 \
                  WHERE rowid = ?6 AND tenant = ?1 AND id = ?2 AND revision = ?3"
             }
-            Self::AppendAudit => "INSERT INTO audit (tenant, position, entry, hash) VALUES (?1, ?2, ?3, ?4)",
-            Self::MoveHead => {
-                "INSERT INTO audit_head (tenant, position, hash) VALUES (?1, ?2, ?3) \
-                 ON CONFLICT (tenant) DO UPDATE SET position = excluded.position, hash = excluded.hash"
-            }
+            Self::AppendAudit => "INSERT INTO audit (place, entries) VALUES (?1, ?2)",
+            Self::MoveHead => "UPDATE audit_head SET position = ?2, hash = ?3 WHERE tenant = ?1",
         }
     }
 }

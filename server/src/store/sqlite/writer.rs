@@ -1,7 +1,9 @@
 //! The one writer: a thread that takes what is queued, commits it as one transaction, and answers.
 //!
-//! Batches come about by themselves: while one is being synced to disk, the next one queues up. There are no timers. A
-//! changeset that is refused is undone alone; if the database fails, the whole batch is undone and told so.
+//! Batches come about by themselves: while one is being synced to disk, the next one queues up. Where there are many callers
+//! the writer waits a fraction of a millisecond besides: what a batch costs is mostly the same for few changesets as for many, and
+//! callers use the processors meanwhile. A few callers never wait for that. A changeset that is refused is undone alone; if
+//! the database fails, the whole batch is undone and told so.
 
 use std::{
     any::Any,
@@ -12,6 +14,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError},
     },
+    thread,
     time::Duration,
 };
 
@@ -40,6 +43,8 @@ use super::{
 const LOOK_AROUND: Duration = Duration::from_secs(1);
 /// The most bytes of records in one batch, roughly; the job that goes beyond is still taken.
 const BATCH_BYTES: usize = 8 << 20;
+/// Where a batch had so many changesets, it is worth waiting a moment for the next one to fill.
+const CROWD: usize = 8;
 
 /// What the writer is asked.
 pub(super) enum Message {
@@ -162,7 +167,15 @@ pub(super) struct Writer<'c> {
     data_version: i64,
     shared: Arc<Shared>,
     told: Told,
-    most: usize,
+    batches: Batches,
+}
+
+/// How changesets are put together.
+pub(super) struct Batches {
+    /// The most in one transaction.
+    pub(super) most: usize,
+    /// How long a batch may fill where there are many callers.
+    pub(super) gather: Duration,
 }
 
 /// Who is told of a batch once it is durable, before it is answered.
@@ -174,25 +187,29 @@ pub(super) struct Told {
 }
 
 impl<'c> Writer<'c> {
-    /// A writer of batches of at most `most` changesets.
-    pub(super) fn new(conn: &'c Connection, shared: Arc<Shared>, told: Told, most: usize) -> Self {
+    /// A writer.
+    pub(super) fn new(conn: &'c Connection, shared: Arc<Shared>, told: Told, batches: Batches) -> Self {
         Self {
             statements: Statements::new(conn),
             heads: Heads::default(),
             data_version: 0,
             shared,
             told,
-            most: most.max(1),
+            batches,
         }
     }
 
     /// Works until it is asked to stop or every sender is gone; then leaves a database without a log.
     pub(super) fn run(mut self, queue: &Receiver<Message>) {
-        let mut stopping = false;
+        let (mut stopping, mut crowded) = (false, false);
         while let Some(first) = self.next(queue, stopping) {
             let mut batch = Batch::default();
             stopping |= batch.take(first);
-            stopping |= batch.fill(queue, self.most);
+            if crowded {
+                thread::sleep(self.batches.gather);
+            }
+            stopping |= batch.fill(queue, self.batches.most);
+            crowded = batch.jobs.len() >= CROWD;
             self.shared.queued.fetch_sub(batch.weight, Ordering::Relaxed);
             self.work(batch);
             self.reset_log();
@@ -312,18 +329,19 @@ impl<'c> Writer<'c> {
         let Work {
             changeset, prepared, ..
         } = &*job.work;
-        let head = self.heads.known(changeset.tenant);
+        let mark = self.heads.mark(changeset.tenant);
         self.statements.run(Sql::Savepoint)?;
         let outcome = commit::write(&mut self.statements, &mut self.heads, changeset, prepared.as_ref());
         match outcome {
             Err(Fault::Database(error)) if self.statements.conn.is_autocommit() => return Err(error),
             Err(_) => {
                 self.statements.conn.execute_batch("ROLLBACK TO changeset")?;
-                self.heads.restore(changeset.tenant, head);
+                self.heads.restore(changeset.tenant, mark);
             }
             Ok(_) => {}
         }
         self.statements.run(Sql::Release)?;
+        self.heads.spill(&mut self.statements, changeset.tenant)?;
         Ok(outcome.map_err(Error::from))
     }
 

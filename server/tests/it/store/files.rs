@@ -113,7 +113,8 @@ async fn tampering_in_the_file_is_found() {
     }
     let changed = database(folder.path())
         .execute(
-            "UPDATE audit SET entry = CAST(replace(CAST(entry AS TEXT), 'operator', 'somebody') AS BLOB) WHERE position = 3",
+            "UPDATE audit SET entries = CAST(replace(CAST(entries AS TEXT), 'operator', 'somebody') AS BLOB) \
+                WHERE place & 0xffff = 3",
             [],
         )
         .unwrap();
