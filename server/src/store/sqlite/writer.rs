@@ -44,7 +44,7 @@ const LOOK_AROUND: Duration = Duration::from_secs(1);
 /// The most bytes of records in one batch, roughly; the job that goes beyond is still taken.
 const BATCH_BYTES: usize = 8 << 20;
 /// Where a batch had so many changesets, it is worth waiting a moment for the next one to fill.
-const CROWD: usize = 8;
+const CROWD: usize = 12;
 
 /// What the writer is asked.
 pub(super) enum Message {
