@@ -1,8 +1,8 @@
 //! SQLite: one file, one writer, durable when it answers.
 //!
 //! `commit` → [`prepare`] (the caller's task works the update out and encodes it) → [`writer`] (one thread; a batch is one
-//! transaction and one sync) → [`commit`] (one changeset: [`users`], [`remember`], [`chain`]). Reads: [`read`], on the calling
-//! thread. [`checkpoint`] keeps the log short beside all that. The schema is in `migrations/`.
+//! transaction and one sync, begun when [`crowd`] says so) → [`commit`] (one changeset: [`users`], [`remember`], [`chain`]).
+//! Reads: [`read`], on the calling thread. [`checkpoint`] keeps the log short beside all that. The schema is in `migrations/`.
 //!
 //! Other processes may read and write the same folder at the same time, such as commands at the console.
 
@@ -11,6 +11,7 @@ mod chain;
 mod changes;
 mod checkpoint;
 mod commit;
+mod crowd;
 mod fault;
 mod ledger;
 mod lines;
@@ -72,7 +73,7 @@ pub struct Options {
     pub queue_bytes: usize,
     /// The most changesets in one transaction. 256.
     pub batch: usize,
-    /// How long a batch may fill where there are many callers, which then share what a batch costs. 200 µs.
+    /// How long a batch may fill where there are many callers, which then share what a batch costs. 2 ms.
     pub gather: Duration,
     /// How many read connections; one per worker thread of the server is best. 4.
     pub readers: usize,
@@ -99,7 +100,7 @@ impl Default for Options {
             queue: 4096,
             queue_bytes: 64 << 20,
             batch: 256,
-            gather: Duration::from_micros(200),
+            gather: Duration::from_millis(2),
             readers: 4,
             reader_cache_kib: 2 << 10,
             writer_cache_kib: 8 << 10,

@@ -1,8 +1,7 @@
 //! The one writer: a thread that takes what is queued, commits it as one transaction, and answers.
 //!
 //! Batches come about by themselves: while one is being synced to disk, the next one queues up. Where there are many callers
-//! the writer waits a fraction of a millisecond besides: what a batch costs is mostly the same for few changesets as for many, and
-//! callers use the processors meanwhile. A few callers never wait for that. A changeset that is refused is undone alone; if
+//! the writer lets half of them gather first, see [`crowd`](super::crowd). A changeset that is refused is undone alone; if
 //! the database fails, the whole batch is undone and told so.
 
 use std::{
@@ -14,7 +13,6 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError},
     },
-    thread,
     time::Duration,
 };
 
@@ -32,6 +30,7 @@ use super::{
     chain::Heads,
     changes::Changes,
     checkpoint, commit,
+    crowd::{Crowd, Gathering},
     fault::{Fault, failure},
     prepare::Prepared,
     remember,
@@ -43,8 +42,6 @@ use super::{
 const LOOK_AROUND: Duration = Duration::from_secs(1);
 /// The most bytes of records in one batch, roughly; the job that goes beyond is still taken.
 const BATCH_BYTES: usize = 8 << 20;
-/// Where a batch had so many changesets, it is worth waiting a moment for the next one to fill.
-const CROWD: usize = 12;
 
 /// What the writer is asked.
 pub(super) enum Message {
@@ -86,6 +83,8 @@ type Answer = (Result<Committed, Error>, Box<Work>);
 pub(super) struct Shared {
     /// Bytes that wait in the queue, roughly.
     queued: AtomicUsize,
+    /// The changesets that wait in it.
+    gathering: Gathering,
     /// True since a batch failed, until one succeeds.
     pub(super) failing: AtomicBool,
     /// True while the checkpointer wants the log to begin anew.
@@ -127,10 +126,13 @@ impl Queue {
             prepared,
             weight,
         });
+        let number = self.shared.gathering.come();
         if let Err(error) = self.send(Message::Commit(Job { work, answer })) {
             self.shared.queued.fetch_sub(weight, Ordering::Relaxed);
+            self.shared.gathering.gone(1);
             return Err(error);
         }
+        self.shared.gathering.queued(number);
         let (outcome, _work) = outcome.await.map_err(|_| closed())?;
         outcome
     }
@@ -201,17 +203,20 @@ impl<'c> Writer<'c> {
 
     /// Works until it is asked to stop or every sender is gone; then leaves a database without a log.
     pub(super) fn run(mut self, queue: &Receiver<Message>) {
-        let (mut stopping, mut crowded) = (false, false);
+        let mut stopping = false;
+        let mut crowd = Crowd::new(self.batches.gather, self.batches.most);
         while let Some(first) = self.next(queue, stopping) {
             let mut batch = Batch::default();
             stopping |= batch.take(first);
-            if crowded {
-                thread::sleep(self.batches.gather);
+            if !stopping {
+                crowd.gather(&self.shared.gathering);
             }
             stopping |= batch.fill(queue, self.batches.most);
-            crowded = batch.jobs.len() >= CROWD;
+            let count = batch.jobs.len();
+            self.shared.gathering.gone(count);
             self.shared.queued.fetch_sub(batch.weight, Ordering::Relaxed);
             self.work(batch);
+            crowd.done(count, &self.shared.gathering);
             self.reset_log();
         }
         if let Err(error) = checkpoint::run(self.statements.conn, checkpoint::Mode::Truncate) {
