@@ -86,7 +86,7 @@ impl Heads {
         let chain = match self.known.get_mut(&tenant) {
             Some(chain) => chain,
             None => self.known.entry(tenant).or_insert(Chain {
-                head: load(conn, tenant)?,
+                head: open_end(conn, tenant)?,
                 lines: Vec::new(),
             }),
         };
@@ -155,8 +155,10 @@ fn full() -> rusqlite::Error {
 
 /// Gives a tenant's chain a number and keeps its end.
 fn begin(conn: &Connection, end: (&[u8], i64, &[u8])) -> rusqlite::Result<i64> {
+    // Entries whose chain is recorded no more keep their number.
     const SQL: &str = "INSERT INTO audit_head (tenant, chain, position, hash) \
-        SELECT ?1, coalesce(max(chain), 0) + 1, ?2, ?3 FROM audit_head RETURNING chain";
+        SELECT ?1, 1 + max(coalesce(max(chain), 0), coalesce((SELECT max(place) FROM audit) >> 44, 0)), ?2, ?3 \
+        FROM audit_head RETURNING chain";
     conn.prepare_cached(SQL)?.query_row(end, |row| row.get(0))
 }
 
@@ -173,31 +175,95 @@ pub(super) fn load(conn: &Connection, tenant: TenantId) -> rusqlite::Result<Head
     Ok(head.optional()?.unwrap_or_default())
 }
 
+/// The end of a chain to which entries can be put: there are none behind it already, and it can be counted on.
+fn open_end(conn: &Connection, tenant: TenantId) -> rusqlite::Result<Head> {
+    let head = load(conn, tenant)?;
+    let chain = head.chain.unwrap_or(0);
+    let next = place(chain, head.position.saturating_add(1)).ok_or_else(full)?;
+    let end = place(chain, MOST_POSITION).ok_or_else(full)?;
+    let mut behind = conn.prepare_cached("SELECT 1 FROM audit WHERE place BETWEEN ?1 AND ?2")?;
+    if behind.exists([next, end])? {
+        return Err(full());
+    }
+    Ok(head)
+}
+
+/// The recorded end of a tenant's chain, which is no end at all if none is recorded. Fails if there may be entries that belong
+/// to no chain: the numbers of the chains are not those from 1 on, or there are entries beyond.
+pub(super) fn recorded_end(conn: &Connection, tenant: TenantId) -> Result<Head, Error> {
+    const SQL: &str = "SELECT count(*) = coalesce(max(chain), 0) AND coalesce(min(chain), 1) = 1 \
+        AND NOT EXISTS (SELECT 1 FROM audit WHERE place < 1 << 44) \
+        AND NOT EXISTS (SELECT 1 FROM audit WHERE place >= (SELECT coalesce(max(chain), 0) + 1 FROM audit_head) << 44) \
+        FROM audit_head";
+    let failed = |error: rusqlite::Error| failure(&error);
+    let mut statement = conn.prepare_cached(SQL).map_err(failed)?;
+    let all_known: bool = statement.query_row([], |row| row.get(0)).map_err(failed)?;
+    let head = load(conn, tenant).map_err(failed)?;
+    if all_known || head.chain.is_none() {
+        Ok(head)
+    } else {
+        Err(lines::altered())
+    }
+}
+
 /// At most `limit` entries of a tenant's chain behind the position `after`, in order.
+///
+/// Each row must follow the one before: its entries are counted on from there, up to its own position.
 pub(super) fn read(conn: &Connection, tenant: TenantId, after: u64, limit: u32) -> Result<Vec<AuditEvent>, Error> {
-    const SQL: &str = "SELECT place, entries FROM audit WHERE place BETWEEN ?1 AND ?2 ORDER BY place";
+    const BEFORE: &str = "SELECT max(place) FROM audit WHERE place BETWEEN ?1 AND ?2";
+    const ROWS: &str = "SELECT place, entries FROM audit WHERE place BETWEEN ?1 AND ?2 ORDER BY place";
     let failed = |error: rusqlite::Error| failure(&error);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut events = Vec::new();
-    // Positions count from 1; what was slipped in before that is shown, so that it is found.
-    let from = if after == 0 { 0 } else { after.saturating_add(1) };
     let chain = load(conn, tenant).map_err(failed)?.chain;
-    let ends = |chain| Some([place(chain, 0)?, place(chain, from)?, place(chain, MOST_POSITION)?]);
-    let Some([start, from, to]) = chain.and_then(ends) else {
+    let ends = |chain| Some([place(chain, 0)?, place(chain, after)?, place(chain, MOST_POSITION)?]);
+    let Some([start, reached, end]) = chain.and_then(ends) else {
         return Ok(events);
     };
-    let mut statement = conn.prepare_cached(SQL).map_err(failed)?;
-    let mut rows = statement.query([from, to]).map_err(failed)?;
+    let mut before = conn.prepare_cached(BEFORE).map_err(failed)?;
+    // Positions count from 1. A row at 0 was slipped in, and is read in order to fail.
+    let before: Option<i64> = before
+        .query_row([start + 1, reached], |row| row.get(0))
+        .map_err(failed)?;
+    let mut position = before.map_or(0, |place| (place - start).cast_unsigned());
+    let from = if after == 0 { start } else { reached + 1 };
+    let mut statement = conn.prepare_cached(ROWS).map_err(failed)?;
+    let mut rows = statement.query([from, end]).map_err(failed)?;
     while events.len() < limit
         && let Some(row) = rows.next().map_err(failed)?
     {
-        let place: i64 = row.get(0).map_err(failed)?;
-        let lines = row.get_ref(1).map_err(failed)?.as_blob().map_err(Error::internal)?;
-        for event in lines::read((place - start).cast_unsigned(), lines, after).take(limit - events.len()) {
-            events.push(event?);
+        let last = (row.get::<_, i64>(0).map_err(failed)? - start).cast_unsigned();
+        let text = row.get_ref(1).map_err(failed)?.as_blob().map_err(Error::internal)?;
+        if last <= position {
+            return so_far(events, lines::altered());
+        }
+        // The last entry of a row that has too many is not told, so that nobody gets past it.
+        let overfull = lines::read(position, text).count() as u64 > last - position;
+        for (place, line) in lines::read(position, text) {
+            if events.len() == limit {
+                return Ok(events);
+            }
+            if overfull && place >= last {
+                return so_far(events, lines::altered());
+            }
+            if place > after {
+                match lines::event(place, line) {
+                    Ok(event) => events.push(event),
+                    Err(error) => return so_far(events, error),
+                }
+            }
+            position = place;
+        }
+        if position != last && events.len() < limit {
+            return so_far(events, lines::altered());
         }
     }
     Ok(events)
+}
+
+/// What was read before an entry that cannot be; that fails once it is the first.
+fn so_far(events: Vec<AuditEvent>, error: Error) -> Result<Vec<AuditEvent>, Error> {
+    if events.is_empty() { Err(error) } else { Ok(events) }
 }
 
 #[cfg(test)]
@@ -290,6 +356,81 @@ mod tests {
         assert_eq!(resources(&conn, A), ["b", "d"]);
     }
 
+    /// Five entries of A in one row and one of B in another, tampered with; what reading A's log says.
+    fn tampered(sql: &str) -> Result<u64, u64> {
+        let conn = database();
+        let (mut heads, mut statements) = (Heads::default(), Statements::new(&conn));
+        for tenant in [A, A, A, A, A, B] {
+            heads.append(&conn, tenant, &entry("a")).unwrap();
+        }
+        heads.flush(&mut statements).unwrap();
+        conn.execute_batch(sql).unwrap();
+        let mut end = (0, ChainHash::default());
+        // One at a time, so that every place is the end of a page.
+        loop {
+            let page = read(&conn, A, end.0, 1).map_err(|_| end.0 + 1)?;
+            if page.is_empty() {
+                let known = recorded_end(&conn, A).is_ok_and(|head| (head.position, head.hash) == end);
+                return if known { Ok(end.0) } else { Err(end.0) };
+            }
+            end = verify(end, &page)?;
+        }
+    }
+
+    #[test]
+    fn tampering_within_a_row_is_found_where_it_is() {
+        let lines = |change: &str| format!("UPDATE audit SET entries = CAST({change} AS BLOB) WHERE place >> 44 = 1");
+        // Each line is as long as the others.
+        let length = "(length(entries) / 5)";
+        let text = "CAST(entries AS TEXT)";
+        let line = |number: u8| format!("substr({text}, ({number} - 1) * {length} + 1, {length})");
+        assert_eq!(tampered(""), Ok(5));
+        let (one, two, three, four, five) = (line(1), line(2), line(3), line(4), line(5));
+        assert_eq!(tampered(&lines(&format!("{one} || {two} || {four} || {five}"))), Err(3));
+        assert_eq!(
+            tampered(&lines(&format!("{one} || {two} || {three} || {four}"))),
+            Err(5)
+        );
+        assert_eq!(tampered(&lines(&format!("{one} || {one} || {text}"))), Err(2));
+        assert_eq!(tampered(&lines(&format!("{text} || {five}"))), Err(5));
+        assert_eq!(
+            tampered(&lines(&format!("{two} || {one} || {three} || {four} || {five}"))),
+            Err(1)
+        );
+    }
+
+    #[test]
+    fn entries_of_no_chain_are_found() {
+        for tampering in [
+            "UPDATE audit_head SET chain = 3, position = 0, hash = zeroblob(32) WHERE chain = 1",
+            "DELETE FROM audit_head WHERE chain = 1",
+            "DELETE FROM audit_head WHERE chain = 2",
+            "INSERT INTO audit SELECT place + (5 << 44), entries FROM audit WHERE place >> 44 = 1",
+            "INSERT INTO audit SELECT place - (1 << 44), entries FROM audit WHERE place >> 44 = 1",
+        ] {
+            let found = tampered(tampering);
+            // No entries at all are too few: each log begins with the making of its tenant.
+            assert!(matches!(found, Err(_) | Ok(0)), "{tampering}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_chain_that_is_set_back_takes_nothing_and_leaves_others_alone() {
+        let conn = database();
+        let (mut heads, mut statements) = (Heads::default(), Statements::new(&conn));
+        for tenant in [A, A, B] {
+            heads.append(&conn, tenant, &entry("a")).unwrap();
+        }
+        heads.flush(&mut statements).unwrap();
+        conn.execute("UPDATE audit_head SET position = 1 WHERE chain = 1", [])
+            .unwrap();
+        heads.clear();
+        heads.append(&conn, A, &entry("b")).unwrap_err();
+        heads.append(&conn, B, &entry("b")).unwrap();
+        heads.flush(&mut statements).unwrap();
+        assert_eq!(resources(&conn, B), ["a", "b"]);
+    }
+
     #[test]
     fn a_long_batch_has_several_rows() {
         let conn = database();
@@ -314,8 +455,8 @@ mod tests {
             conn.execute("INSERT INTO audit_head VALUES (?1, ?2, ?3, ?4)", row)
                 .unwrap();
             let (mut heads, mut statements) = (Heads::default(), Statements::new(&conn));
-            heads.append(&conn, A, &entry("a")).unwrap();
-            heads.flush(&mut statements).unwrap_err();
+            let appended = heads.append(&conn, A, &entry("a"));
+            assert!(appended.is_err() || heads.flush(&mut statements).is_err());
             assert!(read(&conn, A, 0, 9).unwrap().is_empty());
         }
     }

@@ -1,7 +1,7 @@
 //! Audit entries as lines of text, as they stand together in one row: the hash in hexadecimal, a space, the entry's JSON.
 //!
 //! JSON that is written without indentation has no line feed of its own, so a line feed ends a line. A row is known by the
-//! position of its last entry; the others count back from there.
+//! position of its last entry; the first one follows the last of the row before.
 
 use patchbay_core::{
     audit::{AuditEvent, ChainHash},
@@ -22,19 +22,14 @@ pub(super) fn push(lines: &mut Vec<u8>, hash: ChainHash, entry: &[u8]) {
     lines.push(b'\n');
 }
 
-/// The entries of a row behind the position `after`. A line that was tampered with fails for itself.
-pub(super) fn read(last: u64, lines: &[u8], after: u64) -> impl Iterator<Item = Result<AuditEvent, Error>> {
+/// The entries of a row, whose first follows the position `before`, each with its position.
+pub(super) fn read(before: u64, lines: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
     let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
-    let lines: Vec<&[u8]> = lines.split(|byte| *byte == b'\n').collect();
-    let count = u64::try_from(lines.len()).unwrap_or(u64::MAX);
-    let places = (0..count).map(move |place| (last + 1 + place).checked_sub(count));
-    places
-        .zip(lines)
-        .filter(move |(position, _)| position.is_none_or(|position| position > after || after == 0))
-        .map(|(position, line)| event(position.ok_or_else(altered)?, line))
+    (before + 1..).zip(lines.split(|byte| *byte == b'\n'))
 }
 
-fn event(position: u64, line: &[u8]) -> Result<AuditEvent, Error> {
+/// The entry of a line.
+pub(super) fn event(position: u64, line: &[u8]) -> Result<AuditEvent, Error> {
     let (digits, rest) = line.split_at_checked(DIGITS).ok_or_else(altered)?;
     let mut hash = ChainHash::default();
     hex::decode_to_slice(digits, &mut hash.0).map_err(|_| altered())?;
@@ -47,7 +42,8 @@ fn event(position: u64, line: &[u8]) -> Result<AuditEvent, Error> {
     })
 }
 
-fn altered() -> Error {
+/// What a row is that is not as it was written.
+pub(super) fn altered() -> Error {
     Error::internal("a row of the audit log is not what was written")
 }
 
@@ -83,14 +79,13 @@ mod tests {
     #[test]
     fn what_was_written_is_read_with_its_positions() {
         let (lines, entries) = row();
-        let events: Vec<AuditEvent> = read(9, &lines, 0).map(Result::unwrap).collect();
+        let events: Vec<AuditEvent> = read(6, &lines)
+            .map(|(place, line)| event(place, line).unwrap())
+            .collect();
         assert_eq!(events.iter().map(|event| event.position).collect::<Vec<_>>(), [7, 8, 9]);
         assert!(events.iter().map(|event| &event.bytes).eq(&entries));
         let hashes = [1, 2, 3].map(|number| ChainHash([number; 32]));
         assert!(events.iter().map(|event| &event.hash).eq(&hashes));
-        let behind: Vec<u64> = read(9, &lines, 8).map(|event| event.unwrap().position).collect();
-        assert_eq!(behind, [9]);
-        assert_eq!(read(9, &lines, 9).count(), 0);
     }
 
     #[test]
@@ -98,15 +93,10 @@ mod tests {
         let (mut lines, _) = row();
         let second = lines.iter().position(|byte| *byte == b'\n').unwrap() + 1;
         lines[second] = b'g';
-        let read: Vec<bool> = read(3, &lines, 0).map(|event| event.is_ok()).collect();
+        let read: Vec<bool> = read(0, &lines)
+            .map(|(place, line)| event(place, line).is_ok())
+            .collect();
         assert_eq!(read, [true, false, true]);
-    }
-
-    #[test]
-    fn more_lines_than_the_position_of_the_last_are_no_row() {
-        let (lines, _) = row();
-        let read: Vec<Option<u64>> = read(1, &lines, 0).map(|event| Some(event.ok()?.position)).collect();
-        assert_eq!(read, [None, Some(0), Some(1)]);
-        assert!(super::read(1, b"", 0).all(|event| event.is_err()));
+        assert!(event(1, b"").is_err());
     }
 }

@@ -162,7 +162,7 @@ fn migrate(folder: &Path, conn: &mut Connection, changes: &Changes) -> Result<()
     let deadline = Instant::now() + ALONE_TIMEOUT;
     while MIGRATIONS.pending_migrations(conn).map_err(failed)? > 0 {
         match changes.alone() {
-            Ok(_alone) => return MIGRATIONS.to_latest(conn).map_err(failed),
+            Ok(_alone) => return to_latest(conn).map_err(failed),
             Err(Unusable::Taken) if Instant::now() < deadline => thread::sleep(ALONE_PAUSE),
             Err(error) => return Err(unusable(folder, error)),
         }
@@ -196,6 +196,14 @@ pub(super) fn explain(folder: &Path, error: &rusqlite::Error) -> OpenError {
         }
         _ => OpenError::Other { folder, reason },
     }
+}
+
+/// Brings the schema up to date. What that needs besides goes to temporary files: a table that is given up is as long as the log.
+fn to_latest(conn: &mut Connection) -> rusqlite_migration::Result<()> {
+    conn.pragma_update(None, "temp_store", "default")?;
+    let migrated = MIGRATIONS.to_latest(conn);
+    conn.pragma_update(None, "temp_store", "memory")?;
+    migrated
 }
 
 #[cfg(test)]
@@ -275,6 +283,13 @@ mod tests {
                 let row = (key(&tenant.0), position.cast_signed(), &bytes, &hash.0[..]);
                 conn.execute("INSERT INTO audit VALUES (?1, ?2, ?3, ?4)", row).unwrap();
             }
+            // Positions that cannot be are slipped in before, behind and beside the chain.
+            for position in [-5, i64::MAX, (1 << 44) + 1] {
+                let row = (key(&tenant.0), position, &b"{}"[..], &[0u8; 32][..]);
+                if tenant == tenants[0] {
+                    conn.execute("INSERT INTO audit VALUES (?1, ?2, ?3, ?4)", row).unwrap();
+                }
+            }
             // The last one's end was taken out.
             if tenant != tenants[2] {
                 let row = (key(&tenant.0), 2, &hash.0[..]);
@@ -284,6 +299,10 @@ mod tests {
         }
         MIGRATIONS.to_latest(&mut conn).unwrap();
         for (tenant, hash) in written {
+            if tenant == tenants[0] {
+                chain::read(&conn, tenant, 0, 10).unwrap_err();
+                continue;
+            }
             let events = chain::read(&conn, tenant, 0, 10).unwrap();
             assert_eq!(audit::verify((0, ChainHash::default()), &events), Ok((2, hash)));
             assert_eq!(events[1].entry.resource, tenant.to_string());

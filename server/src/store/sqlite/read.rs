@@ -205,7 +205,7 @@ impl Readers {
     }
 
     pub(super) fn audit_head(&self, tenant: TenantId) -> Result<(u64, ChainHash), Error> {
-        let head = self.with(|conn| chain::load(conn, tenant).map_err(|error| failure(&error)))?;
+        let head = self.with(|conn| chain::recorded_end(conn, tenant))?;
         Ok((head.position, head.hash))
     }
 

@@ -18,10 +18,11 @@ CREATE TABLE audit_rows (
     place   INTEGER NOT NULL PRIMARY KEY,
     entries BLOB    NOT NULL
 ) STRICT;
-INSERT INTO audit_rows (place, entries)
-    SELECT (chain << 44) + audit.position,
+-- Positions that cannot be were tampered with: they stay in their chain, to be found.
+INSERT OR IGNORE INTO audit_rows (place, entries)
+    SELECT (chain << 44) + min(max(audit.position, 0), (1 << 44) - 1),
         CAST(lower(hex(audit.hash)) || ' ' || CAST(entry AS TEXT) || char(10) AS BLOB)
-    FROM chain_ends JOIN audit USING (tenant) ORDER BY 1;
+    FROM chain_ends JOIN audit USING (tenant) ORDER BY tenant, audit.position;
 
 DROP TABLE audit;
 DROP TABLE audit_head;
