@@ -52,7 +52,7 @@ impl Actor {
             Subject::Service { .. } => None,
         };
         Self {
-            name: context.principal.name.clone(),
+            name: context.principal.name.to_string(),
             user,
             fingerprint: context.principal.credential.fingerprint.clone(),
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::Serial;
+use crate::{id::Serial, text::Text};
 
 /// A user or a program's key, with the name that it had then. The audit log says more; this is what dialects show beside
 /// the time.
@@ -10,7 +10,7 @@ use crate::id::Serial;
 #[serde(rename_all = "lowercase")]
 pub enum Author {
     /// A user, by his number.
-    User(Serial, String),
+    User(Serial, Text),
     /// A program, by the number of the credential that it showed.
-    Token(Serial, String),
+    Token(Serial, Text),
 }

@@ -4,7 +4,10 @@
 
 use std::fmt;
 
+use compact_str::format_compact;
 use serde::{Deserialize, Serialize};
+
+use crate::text::Text;
 
 /// A moment: milliseconds since the Unix epoch, UTC. Displays as RFC 3339 with milliseconds and `Z`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -36,6 +39,13 @@ impl Timestamp {
         text.parse::<jiff::Timestamp>()
             .ok()
             .map(|moment| Self(moment.as_millisecond()))
+    }
+}
+
+impl Timestamp {
+    /// As it is displayed, in 24 bytes for the years 0 to 9999: as many as a [`Text`] holds without a piece of memory of its own.
+    pub fn text(self) -> Text {
+        format_compact!("{self}")
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
     credential::{Credential, Subject},
     id::{OrganizationId, TenantId, UserId},
     role::Role,
+    text::Text,
 };
 
 /// Who acts: the holder of a valid credential, with the role that was in force when the request came in.
@@ -18,7 +19,7 @@ pub struct Principal {
     /// The credential shown.
     pub credential: Arc<Credential>,
     /// Name for people: the user's or the service's.
-    pub name: String,
+    pub name: Text,
     /// The same as records keep it.
     pub author: Arc<Author>,
     /// The role whose statement decides.

@@ -69,13 +69,14 @@ pub struct Holder {
 /// Where records live.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// The holder of the credential with this hash, in whichever tenant.
+    /// The holder of the credential with this hash, in whichever tenant. With this a request begins: what it reads from here on
+    /// is at least as new as whatever was answered by then, by other processes too.
     async fn holder(&self, hash: &CredentialHash) -> Result<Option<Holder>, Error>;
 
     /// All tenants, in order of their making.
     async fn tenants(&self) -> Result<Vec<Tenant>, Error>;
 
-    /// One user.
+    /// One user. What another process has changed since the last look-up of a [`holder`](Self::holder) may show a second later.
     async fn user(&self, tenant: TenantId, key: &UserKey) -> Result<Option<Arc<User>>, Error>;
 
     /// The picture of a user.

@@ -375,7 +375,7 @@ fn documents_without_authors_read_on_and_stay_as_they_are() {
     );
     assert_eq!(serde_json::from_str::<User>(&text).unwrap(), nobody());
     let mut user = nobody();
-    user.created_by = Some(Arc::new(Author::User(Serial(7), "Han".to_owned())));
+    user.created_by = Some(Arc::new(Author::User(Serial(7), "Han".into())));
     let value = serde_json::to_value(&user).unwrap();
     assert_eq!(value["created_by"], json!({"user": [7, "Han"]}));
     assert_eq!(serde_json::from_value::<User>(value).unwrap(), user);

@@ -182,7 +182,7 @@ proptest! {
     fn a_change_raises_the_revision_by_one_and_no_change_not_at_all(
         (user, patch, at) in (users(), patches(), moment())
     ) {
-        let author = Arc::new(Author::Token(Serial(9), "x".to_owned()));
+        let author = Arc::new(Author::Token(Serial(9), "x".into()));
         let done = update(Some(&user), &Expect::Any, &patch, at, Some(&author)).unwrap();
         let raised = u64::from(!done.changes.is_empty());
         prop_assert_eq!(done.user.revision.0, user.revision.0 + raised);

@@ -83,8 +83,8 @@ fn principal(subject: Subject, statement: Statement, reach: Reach) -> Principal 
             created_at: at,
         }
         .into(),
-        name: String::new(),
-        author: Arc::new(Author::Token(Serial(1), String::new())),
+        name: String::new().into(),
+        author: Arc::new(Author::Token(Serial(1), String::new().into())),
         role: Role {
             id: RoleId(Uuid::from_u128(102)),
             tenant,

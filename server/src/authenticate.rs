@@ -20,6 +20,7 @@ use patchbay_core::{
     principal::{Context, Principal},
     role::Role,
     store::{Holder, Store},
+    text::Text,
     user::Status,
 };
 use subtle::ConstantTimeEq;
@@ -64,11 +65,8 @@ fn principal(holder: Holder) -> Result<Principal, Failure> {
     let (name, author, organizations) = match (&credential.subject, user) {
         (Subject::Service { name, organization, .. }, _) => {
             let organizations = organization.iter().copied().collect();
-            (
-                name.clone(),
-                Author::Token(credential.serial, name.clone()),
-                organizations,
-            )
+            let name = Text::from(name.as_str());
+            (name.clone(), Author::Token(credential.serial, name), organizations)
         }
         (Subject::User(_), Some(user)) if !matches!(user.status, Some(Status::Disabled | Status::Blocked)) => {
             let organizations = user
@@ -77,7 +75,7 @@ fn principal(holder: Holder) -> Result<Principal, Failure> {
                 .map(|membership| membership.organization)
                 .collect();
             let name = user.name().or_else(|| user.username.clone());
-            let name = name.map(String::from).unwrap_or_default();
+            let name = name.unwrap_or_default();
             (name.clone(), Author::User(user.serial, name), organizations)
         }
         (Subject::User(_), _) => return Err(refused()),

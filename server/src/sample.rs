@@ -123,7 +123,7 @@ impl<'a> Maker<'a> {
         Self {
             entropy,
             at,
-            founder: Arc::new(Author::User(Serial(5), format!("{first} {last}"))),
+            founder: Arc::new(Author::User(Serial(5), format!("{first} {last}").into())),
             changeset,
             serials: BTreeMap::new(),
         }

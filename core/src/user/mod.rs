@@ -199,16 +199,14 @@ impl User {
 
     /// "first last" of what is there; `None` if there is nothing.
     pub fn full_name(&self) -> Option<Text> {
-        let parts: Vec<&str> = [&self.first_name, &self.last_name]
-            .into_iter()
-            .flatten()
-            .map(Text::as_str)
-            .filter(|part| !part.is_empty())
-            .collect();
-        if parts.is_empty() {
-            None
-        } else {
-            Some(parts.join(" ").into())
+        let part = |name: &'_ Option<Text>| name.clone().filter(|name| !name.is_empty());
+        match (part(&self.first_name), part(&self.last_name)) {
+            (Some(mut name), Some(last)) => {
+                name.push(' ');
+                name.push_str(&last);
+                Some(name)
+            }
+            (first, last) => first.or(last),
         }
     }
 

@@ -12,6 +12,7 @@ use patchbay_core::{
     policy::{Action, Reach, Statement},
     provider::UserView,
     role,
+    text::Text,
     user::{PASSTHROUGH, Status, Unfit, User, UserPatch, is_mail_address},
 };
 use reqwest::Url;
@@ -222,7 +223,7 @@ pub(super) fn encode_user(view: &UserView, expand: Expand) -> wire::User {
     let user = &*view.user;
     let local = user.remote_id.is_none();
     let id = user.public_id();
-    let told = |at: Timestamp| (local || at != Timestamp::default()).then(|| at.to_string());
+    let told = |at: Timestamp| (local || at != Timestamp::default()).then(|| at.text());
     wire::User {
         remote_id: Some(id.clone()),
         id: Some(id),
@@ -237,7 +238,7 @@ pub(super) fn encode_user(view: &UserView, expand: Expand) -> wire::User {
         groups: (local && expand.groups).then(|| view.groups.iter().map(encode_group).collect()),
         status: user.status.map(encode_status).or_else(|| unmapped_status(user)),
         last_active_at: None,
-        last_login_at: user.last_login_at.map(|at| at.to_string()),
+        last_login_at: user.last_login_at.map(Timestamp::text),
         created_at: told(user.created_at),
         updated_at: told(user.updated_at),
         multi_factor_enabled: None,
@@ -311,7 +312,7 @@ fn encode_icon(icon: &IconRef) -> wire::File {
 /// is kept as an attribute, moments that cannot be read are left out.
 pub(super) fn decode_user(user: wire::User, asked: &str) -> User {
     let mut decoded = User::remote(user.id.as_deref().or(user.remote_id.as_deref()).unwrap_or(asked));
-    let moment = |text: Option<String>| text.as_deref().and_then(Timestamp::parse);
+    let moment = |text: Option<Text>| Timestamp::parse(text?.as_str());
     decoded.email = user.primary_email_address;
     decoded.first_name = user.first_name;
     decoded.last_name = user.last_name;

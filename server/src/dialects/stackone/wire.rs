@@ -127,11 +127,11 @@ pub(super) struct UpdateResult {
     #[schema(example = 200)]
     pub(super) status_code: u16,
     /// A sentence.
-    #[schema(example = "Record updated successfully.")]
-    pub(super) message: String,
+    #[schema(value_type = String, example = "Record updated successfully.")]
+    pub(super) message: Text,
     /// When it was done: RFC 3339 with milliseconds, UTC.
-    #[schema(example = "2021-01-01T01:01:01.000Z")]
-    pub(super) timestamp: String,
+    #[schema(value_type = String, example = "2021-01-01T01:01:01.000Z")]
+    pub(super) timestamp: Text,
 }
 
 impl UpdateResult {
@@ -165,9 +165,12 @@ pub(super) struct User {
     pub(super) groups: Option<Vec<Group>>,
     pub(super) status: Option<EnumValue>,
     pub(super) last_active_at: Option<String>,
-    pub(super) last_login_at: Option<String>,
-    pub(super) created_at: Option<String>,
-    pub(super) updated_at: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub(super) last_login_at: Option<Text>,
+    #[schema(value_type = Option<String>)]
+    pub(super) created_at: Option<Text>,
+    #[schema(value_type = Option<String>)]
+    pub(super) updated_at: Option<Text>,
     pub(super) multi_factor_enabled: Option<Vec<EnumValue>>,
     pub(super) avatar: Option<File>,
 }

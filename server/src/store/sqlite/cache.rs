@@ -227,7 +227,7 @@ impl Cache {
     }
 
     /// Forgets everything if another process has written since the last look. To be asked once at the beginning of each
-    /// read, however many records it is made of.
+    /// request, however much it reads: a look is a call of the system, and with one for each read a request made three.
     pub(super) fn look_around(&self) {
         if self.users.is_empty() {
             return;

@@ -1,9 +1,10 @@
 //! How a process that keeps records in memory learns that another one has written.
 //!
 //! Beside the database lies a file that every process without a cache lengthens by one byte after each batch that is
-//! durable and before it is answered. A process with a cache looks at its length before each read; that takes less than a
-//! microsecond. It lengthens nothing itself, so there may be only one: it holds the file's lock, as every process that serves
-//! does, with a cache or without. Whoever changes the schema holds it meanwhile.
+//! durable and before it is answered. A process with a cache looks at its length when a request begins, which is when its
+//! credential is looked up; that takes less than a microsecond. It lengthens nothing itself, so there may be only one: it
+//! holds the file's lock, as every process that serves does, with a cache or without. Whoever changes the schema holds it
+//! meanwhile.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},

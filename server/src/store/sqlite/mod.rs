@@ -90,7 +90,9 @@ pub struct Options {
     pub serving: bool,
     /// How often the log is copied into the database. 1 s.
     pub checkpoint_every: Duration,
-    /// How many pages of 4 KiB the log may have before it begins anew, roughly. 16,384.
+    /// How many pages of 4 KiB the log may have before it begins anew, roughly. 65,536, which is 256 MiB on disk: before that the
+    /// database is synced, and while its pages are written, here and there, every batch waits longer for the disk. The longer
+    /// the log, the fewer they are, since a page that was changed often is written once.
     pub log_pages: u32,
 }
 
@@ -107,7 +109,7 @@ impl Default for Options {
             cached_users: 0,
             serving: false,
             checkpoint_every: Duration::from_secs(1),
-            log_pages: 16_384,
+            log_pages: 65_536,
         }
     }
 }
@@ -236,7 +238,6 @@ impl Store for SqliteStore {
     }
 
     async fn user(&self, tenant: TenantId, key: &UserKey) -> Result<Option<Arc<User>>, Error> {
-        self.cache.look_around();
         match key {
             UserKey::Id(id) => self.user_by_id(tenant, *id),
             UserKey::Opaque(text) => text.parse().map_or(Ok(None), |id| self.user_by_id(tenant, id)),
@@ -250,7 +251,6 @@ impl Store for SqliteStore {
     }
 
     async fn role(&self, tenant: TenantId, id: RoleId) -> Result<Option<Arc<Role>>, Error> {
-        self.cache.look_around();
         self.role_by_id(tenant, id)
     }
 
@@ -277,7 +277,6 @@ impl Store for SqliteStore {
         tenant: TenantId,
         id: &LinkedAccountId,
     ) -> Result<Option<Arc<LinkedAccount>>, Error> {
-        self.cache.look_around();
         self.cache
             .account(tenant, id, || self.readers.linked_account(tenant, id))
     }

@@ -6,6 +6,7 @@ use patchbay::store::sqlite::{OpenError, Options, SqliteStore, schema_version};
 use patchbay_core::{
     audit::{ChainHash, verify},
     changeset::{Changeset, IDEMPOTENCY_SECONDS, Idempotency, IdempotencyRecord},
+    credential::CredentialHash,
     error::Error,
     revision::Expect,
     store::Store,
@@ -368,12 +369,15 @@ async fn a_store_that_keeps_users_in_memory_sees_what_another_process_writes() {
     );
     with_users(&server, 1).await;
     let command = open(folder.path());
+    // As every request does, whether the credential is known or not.
+    let request = || async { server.holder(&CredentialHash::of("unknown")).await.unwrap() };
     for text in ["a", "b", "c"] {
         let seen = get(&server, 1).await.revision;
         command
             .commit(patch(1, Expect::Exactly(seen), title(text)))
             .await
             .unwrap();
+        assert!(request().await.is_none());
         assert_eq!(get(&server, 1).await.title.as_deref(), Some(text));
         server.commit(patch(1, Expect::Any, title("server"))).await.unwrap();
     }

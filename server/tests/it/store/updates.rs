@@ -310,7 +310,7 @@ async fn what_the_caller_saw_is_not_trusted(store: Arc<dyn Store>) {
 
 async fn the_author_of_a_change_is_kept_with_the_user(store: Arc<dyn Store>) {
     with_users(&*store, 1).await;
-    let by = Arc::new(Author::Token(Serial(3), "Operations".to_owned()));
+    let by = Arc::new(Author::Token(Serial(3), "Operations".into()));
     for (n, seen) in [(1, None), (2, Some(get(&*store, 1).await))] {
         let mut changeset = patch(1, Expect::Any, title(&format!("{n}")));
         changeset.by = Some(by.clone());
@@ -318,7 +318,7 @@ async fn the_author_of_a_change_is_kept_with_the_user(store: Arc<dyn Store>) {
         store.commit(changeset).await.unwrap();
         assert_eq!(get(&*store, 1).await.updated_by, Some(by.clone()));
     }
-    let other = Arc::new(Author::User(Serial(1), "Han".to_owned()));
+    let other = Arc::new(Author::User(Serial(1), "Han".into()));
     let mut nothing = patch(1, Expect::Any, title("2"));
     nothing.by = Some(other);
     store.commit(nothing).await.unwrap();

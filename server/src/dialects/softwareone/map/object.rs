@@ -146,7 +146,7 @@ fn event_by(at: Timestamp, author: Option<&Author>) -> wire::Event {
         };
         wire::UserRef {
             id: id(prefix, *number),
-            name: Some(name.clone()),
+            name: Some(name.to_string()),
             ..wire::UserRef::default()
         }
     });

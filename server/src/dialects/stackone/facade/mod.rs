@@ -16,6 +16,7 @@ use patchbay_core::{
     provider::{GetUser, Include, UpdateUser, Updated},
     revision::Revision,
     store::UserKey,
+    text::Text,
 };
 use serde::Serialize;
 use utoipa::OpenApi;
@@ -166,8 +167,8 @@ pub(super) fn decode(body: &[u8]) -> Result<wire::UserUpdate, Failure> {
 fn updated_answer(updated: &Updated) -> Result<Answer, Failure> {
     let result = wire::UpdateResult {
         status_code: StatusCode::OK.as_u16(),
-        message: wire::UpdateResult::UPDATED.to_owned(),
-        timestamp: updated.at.to_string(),
+        message: Text::const_new(wire::UpdateResult::UPDATED),
+        timestamp: updated.at.text(),
     };
     let revision = updated.view.as_ref().map(|view| view.user.revision);
     Answer::new(&result, revision)
