@@ -84,9 +84,11 @@ struct Access {
 }
 
 impl Cache {
-    /// A cache with room for so many users.
+    /// A cache with room for so many users. They do not spread evenly: a part has room for a twentieth more than its share, else
+    /// some parts of a full cache would let users go while others have room.
     pub(super) fn new(users: usize, changes: Arc<Changes>) -> Self {
-        let room = users.div_ceil(PARTS);
+        let share = users.div_ceil(PARTS);
+        let room = share + share / 20;
         let parts = if room == 0 { 0 } else { PARTS };
         let users = (0..parts).map(|_| Mutex::new(Users::new(room)));
         Self {
@@ -307,6 +309,29 @@ mod tests {
         );
         assert!(!keep(23, 200_000).1, "and one too large none");
         assert!(keep(24, 500).1);
+    }
+
+    #[test]
+    fn as_many_users_as_there_is_room_for_are_kept_though_they_spread_unevenly() {
+        let folder = tempfile::tempdir().unwrap();
+        let Ok(changes) = Changes::open(folder.path(), true) else {
+            panic!("the folder is writable");
+        };
+        let cache = Cache::new(200_000, Arc::new(changes));
+        let one = user(0, 0).1;
+        let name = |n: u128| (TenantId(Uuid::nil()), UserId(Uuid::from_u128(n)));
+        for n in 0..200_000 {
+            cache.user(name(n), || Ok(Some(one.clone()))).unwrap();
+        }
+        let mut read = 0;
+        for n in 0..200_000 {
+            let load = || {
+                read += 1;
+                Ok(Some(one.clone()))
+            };
+            cache.user(name(n), load).unwrap();
+        }
+        assert_eq!(read, 0);
     }
 
     #[test]
