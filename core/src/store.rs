@@ -2,7 +2,9 @@
 //!
 //! # Contract
 //!
-//! - Typed reads see every commit that was answered before they began.
+//! - Typed reads see every commit of this process that was answered before they began. Commits of another process are seen by
+//!   whatever is read after a look-up of a [`holder`](Store::holder), with which every request begins; without one a user, a role
+//!   or a linked account may be shown as he was until the store looks by itself, about once a second while nothing is written.
 //! - [`Store::commit`] is atomic and durable when it answers. User deltas are applied to the record as it stands inside
 //!   the transaction. Uniqueness comes back as [`Error::Taken`].
 //! - A changeset in which no delta changed anything writes nothing but its idempotency record; one without deltas
@@ -69,14 +71,13 @@ pub struct Holder {
 /// Where records live.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// The holder of the credential with this hash, in whichever tenant. With this a request begins: what it reads from here on
-    /// is at least as new as whatever was answered by then, by other processes too.
+    /// The holder of the credential with this hash, in whichever tenant. A request begins with this.
     async fn holder(&self, hash: &CredentialHash) -> Result<Option<Holder>, Error>;
 
     /// All tenants, in order of their making.
     async fn tenants(&self) -> Result<Vec<Tenant>, Error>;
 
-    /// One user. What another process has changed since the last look-up of a [`holder`](Self::holder) may show a second later.
+    /// One user.
     async fn user(&self, tenant: TenantId, key: &UserKey) -> Result<Option<Arc<User>>, Error>;
 
     /// The picture of a user.

@@ -85,7 +85,7 @@ struct Access {
 
 impl Cache {
     /// A cache with room for so many users. They do not spread evenly: a part has room for a twentieth more than its share, else
-    /// some parts of a full cache would let users go while others have room.
+    /// some parts of a full cache would let users go while others have room, as those of a small one still do.
     pub(super) fn new(users: usize, changes: Arc<Changes>) -> Self {
         let share = users.div_ceil(PARTS);
         let room = share + share / 20;

@@ -84,7 +84,7 @@ pub struct Options {
     pub writer_cache_kib: u32,
     /// How many users, of those lately read or written, are kept in memory: about 1.5 KiB each, taken as they come, and fewer
     /// where they are so large that together they would take more than 4 KiB each. 0: only the process that serves may keep
-    /// any, and it sees at once what other processes write.
+    /// any, and each request sees what other processes had written when it began.
     pub cached_users: usize,
     /// Whether this process serves, which only one at a time may. False.
     pub serving: bool,

@@ -225,7 +225,7 @@ impl<'c> Writer<'c> {
     }
 
     /// The next message: waits for it, or when stopping takes only what is there. While nothing comes it looks every now
-    /// and then whether a process that was killed before it could tell has written.
+    /// and then whether another process has written: for readers who do not look, and because one may be killed before it tells.
     fn next(&mut self, queue: &Receiver<Message>, stopping: bool) -> Option<Message> {
         if stopping {
             return queue.try_recv().ok();

@@ -384,6 +384,26 @@ async fn a_store_that_keeps_users_in_memory_sees_what_another_process_writes() {
 }
 
 #[tokio::test]
+async fn what_another_process_writes_is_seen_in_time_by_those_who_do_not_look() {
+    let folder = tempdir().unwrap();
+    let cached = Options {
+        cached_users: 100,
+        ..Options::default()
+    };
+    let server = SqliteStore::open(folder.path(), &cached).unwrap();
+    with_users(&server, 1).await;
+    assert_eq!(get(&server, 1).await.title, None);
+    let command = open(folder.path());
+    command.commit(patch(1, Expect::Any, title("x"))).await.unwrap();
+    let seen = async {
+        while get(&server, 1).await.title.is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(30), seen).await.is_ok());
+}
+
+#[tokio::test]
 async fn one_process_serves_whether_it_keeps_users_in_memory_or_not() {
     let folder = tempdir().unwrap();
     let serving = Options {
