@@ -40,9 +40,7 @@ impl Timestamp {
             .ok()
             .map(|moment| Self(moment.as_millisecond()))
     }
-}
 
-impl Timestamp {
     /// As it is displayed, in 24 bytes for the years 0 to 9999: as many as a [`Text`] holds without a piece of memory of its own.
     pub fn text(self) -> Text {
         format_compact!("{self}")

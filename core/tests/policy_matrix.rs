@@ -15,6 +15,7 @@ use patchbay_core::{
     policy::{Action, Effect, Reach, Statement, Verdict, decide, decide_update, may_ever, may_ever_update},
     principal::Principal,
     role::Role,
+    text::Text,
     user::User,
 };
 use proptest::prelude::*;
@@ -83,8 +84,8 @@ fn principal(subject: Subject, statement: Statement, reach: Reach) -> Principal 
             created_at: at,
         }
         .into(),
-        name: String::new().into(),
-        author: Arc::new(Author::Token(Serial(1), String::new().into())),
+        name: Text::default(),
+        author: Arc::new(Author::Token(Serial(1), Text::default())),
         role: Role {
             id: RoleId(Uuid::from_u128(102)),
             tenant,

@@ -199,7 +199,7 @@ impl User {
 
     /// "first last" of what is there; `None` if there is nothing.
     pub fn full_name(&self) -> Option<Text> {
-        let part = |name: &'_ Option<Text>| name.clone().filter(|name| !name.is_empty());
+        let part = |name: &Option<Text>| name.clone().filter(|name| !name.is_empty());
         match (part(&self.first_name), part(&self.last_name)) {
             (Some(mut name), Some(last)) => {
                 name.push(' ');

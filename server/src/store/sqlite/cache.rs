@@ -284,6 +284,14 @@ mod tests {
         (name, Found { user, row: None })
     }
 
+    fn cache(users: usize) -> (Cache, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let Ok(changes) = Changes::open(folder.path(), true) else {
+            panic!("the folder is writable");
+        };
+        (Cache::new(users, Arc::new(changes)), folder)
+    }
+
     #[test]
     fn users_are_bounded_in_number_and_in_bytes() {
         let mut users = Users::new(16);
@@ -313,11 +321,7 @@ mod tests {
 
     #[test]
     fn as_many_users_as_there_is_room_for_are_kept_though_they_spread_unevenly() {
-        let folder = tempfile::tempdir().unwrap();
-        let Ok(changes) = Changes::open(folder.path(), true) else {
-            panic!("the folder is writable");
-        };
-        let cache = Cache::new(200_000, Arc::new(changes));
+        let (cache, _folder) = cache(200_000);
         let one = user(0, 0).1;
         let name = |n: u128| (TenantId(Uuid::nil()), UserId(Uuid::from_u128(n)));
         for n in 0..200_000 {
@@ -336,11 +340,7 @@ mod tests {
 
     #[test]
     fn a_row_is_known_until_another_is_told() {
-        let folder = tempfile::tempdir().unwrap();
-        let Ok(changes) = Changes::open(folder.path(), true) else {
-            panic!("the folder is writable");
-        };
-        let cache = Cache::new(256, Arc::new(changes));
+        let (cache, _folder) = cache(256);
         let (name, found) = user(1, 500);
         let told = |row| {
             let found = Found { row, ..found.clone() };

@@ -21,6 +21,14 @@ fn open(folder: &Path) -> SqliteStore {
     SqliteStore::open(folder, &Options::default()).unwrap()
 }
 
+/// As a server opens its folder: with users in memory.
+fn caching() -> Options {
+    Options {
+        cached_users: 100,
+        ..Options::default()
+    }
+}
+
 fn database(folder: &Path) -> Connection {
     Connection::open(folder.join("patchbay.db")).unwrap()
 }
@@ -126,10 +134,7 @@ async fn tampering_in_the_file_is_found() {
 #[tokio::test]
 async fn an_update_finds_its_user_though_his_row_has_another_number_by_now() {
     let folder = tempdir().unwrap();
-    let options = Options {
-        cached_users: 100,
-        ..Options::default()
-    };
+    let options = caching();
     let store = SqliteStore::open(folder.path(), &options).unwrap();
     with_users(&store, 2).await;
     drop(store);
@@ -357,10 +362,7 @@ async fn a_plain_update_does_not_touch_the_indexes() {
 #[tokio::test]
 async fn a_store_that_keeps_users_in_memory_sees_what_another_process_writes() {
     let folder = tempdir().unwrap();
-    let cached = Options {
-        cached_users: 100,
-        ..Options::default()
-    };
+    let cached = caching();
     let server = SqliteStore::open(folder.path(), &cached).unwrap();
     let second = SqliteStore::open(folder.path(), &cached);
     assert!(
@@ -386,10 +388,7 @@ async fn a_store_that_keeps_users_in_memory_sees_what_another_process_writes() {
 #[tokio::test]
 async fn what_another_process_writes_is_seen_in_time_by_those_who_do_not_look() {
     let folder = tempdir().unwrap();
-    let cached = Options {
-        cached_users: 100,
-        ..Options::default()
-    };
+    let cached = caching();
     let server = SqliteStore::open(folder.path(), &cached).unwrap();
     with_users(&server, 1).await;
     assert_eq!(get(&server, 1).await.title, None);
