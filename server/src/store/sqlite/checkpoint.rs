@@ -4,16 +4,20 @@
 //! ever. So: copy most of it here, a few times over until little is left, and once the log is long, sync what was copied and
 //! ask the writer to copy the rest between two batches. A checkpoint that does not reach the end leaves the database
 //! unsynced, so without that the writer would wait for all of it. The log's file keeps its size: overwriting syncs faster than appending.
+//!
+//! Before its first checkpoint it reads the database once, from its beginning on and as far as users may be kept in memory: after a
+//! restart of the machine each of them would otherwise be fetched from the disk by himself, while his caller waits.
 
 use std::{
     fs::File,
     io,
     mem::ManuallyDrop,
+    os::unix::fs::FileExt,
     path::Path,
     sync::{
         Arc,
         atomic::Ordering,
-        mpsc::{Receiver, RecvTimeoutError},
+        mpsc::{Receiver, RecvTimeoutError, TryRecvError},
     },
     time::Duration,
 };
@@ -31,6 +35,8 @@ const SYNCS: usize = 2;
 const REST: i64 = 256;
 /// How long a new beginning of the log may wait for readers.
 const RESTART_TIMEOUT: Duration = Duration::from_millis(20);
+/// The bytes that are read ahead at a time.
+const PIECE: usize = 64 << 10;
 
 /// How far a checkpoint goes.
 #[derive(Clone, Copy)]
@@ -79,23 +85,38 @@ pub(super) struct Checkpointer {
     /// all the locks that the process has on it, those of the connections included.
     database: ManuallyDrop<File>,
     shared: Arc<Shared>,
-    log_pages: u32,
+    log_pages: i64,
+    ahead: u64,
 }
 
 impl Checkpointer {
-    /// A checkpointer of the database in this file, which lets the log grow to about `log_pages` pages.
-    pub(super) fn new(conn: Connection, file: &Path, shared: Arc<Shared>, log_pages: u32) -> io::Result<Self> {
+    /// A checkpointer of the database in this file, which lets the log grow to about `log_pages` pages, and reads at most `ahead`
+    /// bytes of the database first.
+    pub(super) fn new(
+        conn: Connection,
+        file: &Path,
+        shared: Arc<Shared>,
+        log_pages: i64,
+        ahead: u64,
+    ) -> io::Result<Self> {
         Ok(Self {
             conn,
             database: ManuallyDrop::new(File::open(file)?),
             shared,
             log_pages,
+            ahead,
         })
     }
 
     /// Works every so often until the other end of `stop` is gone.
     pub(super) fn run(&self, every: Duration, stop: &Receiver<()>) {
         let mut seen = 0;
+        // Not at once: the first requests after a start come before what may be asked for later.
+        if stop.recv_timeout(every) == Err(RecvTimeoutError::Timeout)
+            && let Err(error) = self.read_ahead(|| stop.try_recv() == Err(TryRecvError::Disconnected))
+        {
+            tracing::warn!(%error, "the database was not read ahead; users are read as they are asked for");
+        }
         while stop.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
             match self.tick(seen) {
                 Ok(log) => seen = log,
@@ -104,11 +125,25 @@ impl Checkpointer {
         }
     }
 
+    /// Has the system read the database into its own memory, piece by piece until it is `enough`; answers how many bytes were read.
+    fn read_ahead(&self, enough: impl Fn() -> bool) -> io::Result<u64> {
+        let mut piece = vec![0; PIECE];
+        let mut read = 0;
+        while read < self.ahead && !enough() {
+            let most = piece.len().min(usize::try_from(self.ahead - read).unwrap_or(PIECE));
+            match self.database.read_at(&mut piece[..most], read)? {
+                0 => break,
+                length => read += length as u64,
+            }
+        }
+        Ok(read)
+    }
+
     /// Copies what the log has gained since it was `seen` long; answers how long it is now. The length that the database
     /// tells stays as it is until the next write, even if the log has begun anew.
     fn tick(&self, seen: i64) -> rusqlite::Result<i64> {
         let log = self.copy()?;
-        if log < i64::from(self.log_pages) || log == seen {
+        if log < self.log_pages || log == seen {
             return Ok(log);
         }
         for _ in 0..SYNCS {
@@ -162,7 +197,7 @@ mod tests {
         let file = folder.path().join(open::FILE);
         let copier = open::connect(&file, open::Access::ReadWrite, 100).unwrap();
         let shared = Arc::new(Shared::default());
-        let checkpointer = Checkpointer::new(copier, &file, shared.clone(), 1).unwrap();
+        let checkpointer = Checkpointer::new(copier, &file, shared.clone(), 1, 0).unwrap();
         let write = || {
             let sql = "INSERT INTO tenants (tenant, doc) VALUES (randomblob(16), zeroblob(9000))";
             writer.execute(sql, []).unwrap();
@@ -176,5 +211,25 @@ mod tests {
         write();
         write();
         assert!(checkpointer.tick(seen).unwrap() != seen && asked());
+    }
+
+    #[test]
+    fn the_database_is_read_ahead_as_far_as_it_is_worth_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (writer, _changes) = open::prepare(folder.path(), 100, false).unwrap();
+        let sql = "INSERT INTO tenants (tenant, doc) VALUES (randomblob(16), zeroblob(3000000))";
+        writer.execute(sql, []).unwrap();
+        run(&writer, Mode::Truncate).unwrap();
+        let file = folder.path().join(open::FILE);
+        let read = |ahead, enough: bool| {
+            let copier = open::connect(&file, open::Access::ReadWrite, 100).unwrap();
+            let checkpointer = Checkpointer::new(copier, &file, Arc::default(), 1, ahead).unwrap();
+            checkpointer.read_ahead(|| enough).unwrap()
+        };
+        let whole = file.metadata().unwrap().len();
+        assert!(whole > 3_000_000);
+        assert_eq!(read(u64::MAX, false), whole);
+        assert_eq!(read(1_500_000, false), 1_500_000);
+        assert_eq!(read(u64::MAX, true), 0, "not while the store is closed");
     }
 }

@@ -90,10 +90,10 @@ pub struct Options {
     pub serving: bool,
     /// How often the log is copied into the database. 1 s.
     pub checkpoint_every: Duration,
-    /// How many pages of 4 KiB the log may have before it begins anew, roughly. 65,536, which is 256 MiB on disk: before that the
+    /// How many bytes the log may have before it begins anew, roughly. 256 MiB on disk: before that the
     /// database is synced, and while its pages are written, here and there, every batch waits longer for the disk. The longer
     /// the log, the fewer they are, since a page that was changed often is written once.
-    pub log_pages: u32,
+    pub log_bytes: u64,
 }
 
 impl Default for Options {
@@ -109,7 +109,7 @@ impl Default for Options {
             cached_users: 0,
             serving: false,
             checkpoint_every: Duration::from_secs(1),
-            log_pages: 65_536,
+            log_bytes: 256 << 20,
         }
     }
 }
@@ -129,6 +129,10 @@ struct Threads {
     checkpointer: JoinHandle<()>,
     stop_checkpointer: Sender<()>,
 }
+
+/// The bytes of the database that are read ahead for each user that may be kept in memory: what an ordinary one takes there, with
+/// his part of the indexes.
+const READ_AHEAD: u64 = 4 << 10;
 
 impl SqliteStore {
     /// Opens the store in a data folder, which is made if it is missing, and brings its schema up to date.
@@ -155,7 +159,9 @@ impl SqliteStore {
             most: options.batch.max(1),
             gather: options.gather,
         };
-        let checkpointer = Checkpointer::new(copier, &file, shared.clone(), options.log_pages)
+        let log_pages = open::pages(&copier, options.log_bytes).map_err(failed)?;
+        let ahead = READ_AHEAD.saturating_mul(options.cached_users as u64);
+        let checkpointer = Checkpointer::new(copier, &file, shared.clone(), log_pages, ahead)
             .map_err(|error| unusable(folder, Unusable::Io(error)))?;
         let every = options.checkpoint_every;
         let threads = Threads {
@@ -189,12 +195,10 @@ impl SqliteStore {
         let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(threads) = threads else { return };
         drop(threads.stop_checkpointer);
+        // The writer empties the log at its end, which it could not while the checkpointer copies it.
+        ended(threads.checkpointer);
         self.queue.stop();
-        for thread in [threads.checkpointer, threads.writer] {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the store panicked");
-            }
-        }
+        ended(threads.writer);
     }
 }
 
@@ -210,6 +214,12 @@ fn spawn(folder: &Path, name: &str, work: impl FnOnce() + Send + 'static) -> Res
         folder: folder.to_owned(),
         reason: error.to_string(),
     })
+}
+
+fn ended(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        tracing::error!("a thread of the store panicked");
+    }
 }
 
 #[async_trait]

@@ -16,6 +16,10 @@ use super::changes::{Changes, Unusable};
 
 /// The database's name within the data folder.
 pub const FILE: &str = "patchbay.db";
+/// The bytes of a page, in a database that is made here; one that was made with others keeps them. An update writes a page or two,
+/// whole, to the log, so the fewer they are the less there is to copy and to sync. Half as many would cut the document of an
+/// ordinary user in two.
+const PAGE_SIZE: u32 = 2048;
 /// How long a connection waits for another process that writes.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -105,6 +109,8 @@ pub(super) fn prepare(folder: &Path, cache_kib: u32, serving: bool) -> Result<(C
     let mut conn = connect(&file, Access::ReadWrite, cache_kib).map_err(failed)?;
     refuse_newer(folder, &conn)?;
     let changes = Changes::open(folder, serving).map_err(|error| unusable(folder, error))?;
+    // It is fixed once there is anything in the database.
+    conn.pragma_update(None, "page_size", PAGE_SIZE).map_err(failed)?;
     conn.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))
         .map_err(failed)?;
     migrate(folder, &mut conn, &changes)?;
@@ -133,6 +139,12 @@ pub(super) fn connect(file: &Path, access: Access, cache_kib: u32) -> rusqlite::
     conn.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
     conn.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
     Ok(conn)
+}
+
+/// How many pages so many bytes are.
+pub(super) fn pages(conn: &Connection, bytes: u64) -> rusqlite::Result<i64> {
+    let size: i64 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    Ok(i64::try_from(bytes).unwrap_or(i64::MAX) / size)
 }
 
 fn refuse_newer(folder: &Path, conn: &Connection) -> Result<(), OpenError> {

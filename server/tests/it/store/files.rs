@@ -289,7 +289,7 @@ async fn the_log_stays_short_under_constant_writes() {
     let folder = tempdir().unwrap();
     let options = Options {
         checkpoint_every: Duration::from_millis(10),
-        log_pages: 200,
+        log_bytes: 400 << 10,
         ..Options::default()
     };
     let store = Arc::new(SqliteStore::open(folder.path(), &options).unwrap());
@@ -307,10 +307,44 @@ async fn the_log_stays_short_under_constant_writes() {
         });
     }
     tasks.join_all().await;
-    // 3,200 updates in batches of at most 8 write at least 400 * 4 pages of 4 KiB.
+    // 3,200 updates in batches of at most 8 write at least 400 * 4 pages of 2 KiB.
     let length = folder.path().join("patchbay.db-wal").metadata().unwrap().len();
-    assert!(length < 1000 * 4096, "{length}");
+    assert!(length < 1000 * 2048, "{length}");
     assert_eq!(sound_log(&*store, T).await.len(), 3200);
+}
+
+#[tokio::test]
+async fn a_closed_store_leaves_no_log_though_it_is_being_copied() {
+    let options = Options {
+        checkpoint_every: Duration::from_micros(1),
+        ..Options::default()
+    };
+    for _ in 0..5 {
+        let folder = tempdir().unwrap();
+        let store = SqliteStore::open(folder.path(), &options).unwrap();
+        with_users(&store, 3000).await;
+        get(&store, 1).await;
+        store.close();
+        let log = folder.path().join("patchbay.db-wal").metadata();
+        assert_eq!(log.map_or(0, |log| log.len()), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_database_keeps_the_pages_that_it_was_made_with() {
+    for (made_with, has) in [(None, 2048), (Some("4096"), 4096), (Some("65536"), 65536)] {
+        let folder = tempdir().unwrap();
+        if let Some(bytes) = made_with {
+            let sql = format!("PRAGMA page_size = {bytes}; PRAGMA journal_mode = wal;");
+            database(folder.path()).execute_batch(&sql).unwrap();
+        }
+        let store = open(folder.path());
+        with_users(&store, 2).await;
+        store.commit(patch(1, Expect::Any, title("x"))).await.unwrap();
+        assert_eq!(sound_log(&store, T).await.len(), 1);
+        let size = database(folder.path()).pragma_query_value(None, "page_size", |row| row.get(0));
+        assert_eq!(size, Ok(has));
+    }
 }
 
 #[tokio::test]
