@@ -4,10 +4,12 @@
 
 use std::fmt;
 
-use compact_str::format_compact;
+use jiff::fmt::{StdFmtWrite, temporal::DateTimePrinter};
 use serde::{Deserialize, Serialize};
 
 use crate::text::Text;
+
+static PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
 /// A moment: milliseconds since the Unix epoch, UTC. Displays as RFC 3339 with milliseconds and `Z`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -43,14 +45,22 @@ impl Timestamp {
 
     /// As it is displayed, in 24 bytes for the years 0 to 9999: as many as a [`Text`] holds without a piece of memory of its own.
     pub fn text(self) -> Text {
-        format_compact!("{self}")
+        let mut text = Text::default();
+        // A text takes whatever is written to it.
+        let _ = PRINTER.print_timestamp(&self.moment(), StdFmtWrite(&mut text));
+        text
+    }
+
+    fn moment(self) -> jiff::Timestamp {
+        jiff::Timestamp::from_millisecond(self.0).unwrap_or_default()
     }
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let moment = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
-        write!(f, "{moment:.3}")
+        PRINTER
+            .print_timestamp(&self.moment(), StdFmtWrite(f))
+            .map_err(|_| fmt::Error)
     }
 }
 
@@ -81,6 +91,10 @@ mod tests {
             "2022-03-03T11:42:55.089Z"
         );
         assert_eq!(Timestamp::from_millis(0).to_string(), "1970-01-01T00:00:00.000Z");
+        for millis in [0, 1_646_307_775_089, i64::MIN, i64::MAX] {
+            let moment = Timestamp::from_millis(millis);
+            assert_eq!(moment.text(), moment.to_string());
+        }
     }
 
     #[test]

@@ -57,7 +57,7 @@ fn uid(caller: u32) -> UserId {
 async fn count_until_killed(folder: &Path) {
     let options = Options {
         checkpoint_every: Duration::from_millis(20),
-        log_bytes: 2 << 20,
+        log_pages: 500,
         ..Options::default()
     };
     let store = Arc::new(SqliteStore::open(folder, &options).unwrap());

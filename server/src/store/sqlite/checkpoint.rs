@@ -85,7 +85,7 @@ pub(super) struct Checkpointer {
     /// all the locks that the process has on it, those of the connections included.
     database: ManuallyDrop<File>,
     shared: Arc<Shared>,
-    log_pages: i64,
+    log_pages: u32,
     ahead: u64,
 }
 
@@ -96,7 +96,7 @@ impl Checkpointer {
         conn: Connection,
         file: &Path,
         shared: Arc<Shared>,
-        log_pages: i64,
+        log_pages: u32,
         ahead: u64,
     ) -> io::Result<Self> {
         Ok(Self {
@@ -143,7 +143,7 @@ impl Checkpointer {
     /// tells stays as it is until the next write, even if the log has begun anew.
     fn tick(&self, seen: i64) -> rusqlite::Result<i64> {
         let log = self.copy()?;
-        if log < self.log_pages || log == seen {
+        if log < i64::from(self.log_pages) || log == seen {
             return Ok(log);
         }
         for _ in 0..SYNCS {

@@ -90,10 +90,10 @@ pub struct Options {
     pub serving: bool,
     /// How often the log is copied into the database. 1 s.
     pub checkpoint_every: Duration,
-    /// How many bytes the log may have before it begins anew, roughly. 256 MiB on disk: before that the
+    /// How many pages the log may have before it begins anew, roughly. 65,536, which is 128 MiB on disk: before that the
     /// database is synced, and while its pages are written, here and there, every batch waits longer for the disk. The longer
     /// the log, the fewer they are, since a page that was changed often is written once.
-    pub log_bytes: u64,
+    pub log_pages: u32,
 }
 
 impl Default for Options {
@@ -109,7 +109,7 @@ impl Default for Options {
             cached_users: 0,
             serving: false,
             checkpoint_every: Duration::from_secs(1),
-            log_bytes: 256 << 20,
+            log_pages: 65_536,
         }
     }
 }
@@ -159,9 +159,8 @@ impl SqliteStore {
             most: options.batch.max(1),
             gather: options.gather,
         };
-        let log_pages = open::pages(&copier, options.log_bytes).map_err(failed)?;
         let ahead = READ_AHEAD.saturating_mul(options.cached_users as u64);
-        let checkpointer = Checkpointer::new(copier, &file, shared.clone(), log_pages, ahead)
+        let checkpointer = Checkpointer::new(copier, &file, shared.clone(), options.log_pages, ahead)
             .map_err(|error| unusable(folder, Unusable::Io(error)))?;
         let every = options.checkpoint_every;
         let threads = Threads {

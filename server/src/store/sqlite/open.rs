@@ -141,12 +141,6 @@ pub(super) fn connect(file: &Path, access: Access, cache_kib: u32) -> rusqlite::
     Ok(conn)
 }
 
-/// How many pages so many bytes are.
-pub(super) fn pages(conn: &Connection, bytes: u64) -> rusqlite::Result<i64> {
-    let size: i64 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
-    Ok(i64::try_from(bytes).unwrap_or(i64::MAX) / size)
-}
-
 fn refuse_newer(folder: &Path, conn: &Connection) -> Result<(), OpenError> {
     let found: u32 = conn
         .pragma_query_value(None, "user_version", |row| row.get(0))

@@ -289,7 +289,7 @@ async fn the_log_stays_short_under_constant_writes() {
     let folder = tempdir().unwrap();
     let options = Options {
         checkpoint_every: Duration::from_millis(10),
-        log_bytes: 400 << 10,
+        log_pages: 200,
         ..Options::default()
     };
     let store = Arc::new(SqliteStore::open(folder.path(), &options).unwrap());
