@@ -47,7 +47,7 @@ impl Timestamp {
     pub fn text(self) -> Text {
         let mut text = Text::default();
         // A text takes whatever is written to it.
-        let _ = PRINTER.print_timestamp(&self.moment(), StdFmtWrite(&mut text));
+        drop(PRINTER.print_timestamp(&self.moment(), StdFmtWrite(&mut text)));
         text
     }
 
@@ -95,6 +95,10 @@ mod tests {
             let moment = Timestamp::from_millis(millis);
             assert_eq!(moment.text(), moment.to_string());
         }
+        assert_eq!(
+            Timestamp::from_millis(-62_198_755_200_001).to_string(),
+            "-000002-12-31T23:59:59.999Z"
+        );
     }
 
     #[test]

@@ -5,13 +5,15 @@
 //! ask the writer to copy the rest between two batches. A checkpoint that does not reach the end leaves the database
 //! unsynced, so without that the writer would wait for all of it. The log's file keeps its size: overwriting syncs faster than appending.
 //!
-//! Before its first checkpoint it reads the database once, from its beginning on and as far as users may be kept in memory: after a
-//! restart of the machine each of them would otherwise be fetched from the disk by himself, while his caller waits.
+//! After a start it also reads the database once, from its beginning on and as far as users may be kept in memory, some of it before
+//! each of its checkpoints: after a restart of the machine each user would otherwise be fetched from the disk by himself, while
+//! his caller waits.
 
 use std::{
     fs::File,
     io,
     mem::ManuallyDrop,
+    ops::Range,
     os::unix::fs::FileExt,
     path::Path,
     sync::{
@@ -19,7 +21,7 @@ use std::{
         atomic::Ordering,
         mpsc::{Receiver, RecvTimeoutError, TryRecvError},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rusqlite::Connection;
@@ -51,6 +53,8 @@ pub(super) enum Mode {
 
 /// How long the log is and how much of it is in the database, in pages.
 pub(super) struct Progress {
+    /// True if others, who write, read or copy the log themselves, kept the checkpoint from what its mode asks for.
+    pub(super) hindered: bool,
     log: i64,
     copied: i64,
 }
@@ -64,6 +68,7 @@ pub(super) fn run(conn: &Connection, mode: Mode) -> rusqlite::Result<Progress> {
     };
     conn.prepare_cached(sql)?.query_row([], |row| {
         Ok(Progress {
+            hindered: row.get(0)?,
             log: row.get(1)?,
             copied: row.get(2)?,
         })
@@ -108,16 +113,14 @@ impl Checkpointer {
         })
     }
 
-    /// Works every so often until the other end of `stop` is gone.
+    /// Works every so often until the other end of `stop` is gone. What is read ahead is read in stretches as long as the time between
+    /// two checkpoints, so that the log is copied meanwhile however slow the disk is.
     pub(super) fn run(&self, every: Duration, stop: &Receiver<()>) {
-        let mut seen = 0;
-        // Not at once: the first requests after a start come before what may be asked for later.
-        if stop.recv_timeout(every) == Err(RecvTimeoutError::Timeout)
-            && let Err(error) = self.read_ahead(|| stop.try_recv() == Err(TryRecvError::Disconnected))
-        {
-            tracing::warn!(%error, "the database was not read ahead; users are read as they are asked for");
-        }
+        let (mut seen, mut ahead) = (0, 0..self.ahead);
         while stop.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+            let began = Instant::now();
+            let stopped = || stop.try_recv() == Err(TryRecvError::Disconnected);
+            ahead = self.read_ahead(ahead, || began.elapsed() >= every || stopped());
             match self.tick(seen) {
                 Ok(log) => seen = log,
                 Err(error) => tracing::warn!(%error, "a checkpoint failed; it is tried again"),
@@ -125,18 +128,25 @@ impl Checkpointer {
         }
     }
 
-    /// Has the system read the database into its own memory, piece by piece until it is `enough`; answers how many bytes were read.
-    fn read_ahead(&self, enough: impl Fn() -> bool) -> io::Result<u64> {
+    /// Has the system read a part of the database into its own memory, piece by piece until it is `enough`; answers the part that is
+    /// left, which is empty once the database ends or cannot be read.
+    fn read_ahead(&self, mut part: Range<u64>, enough: impl Fn() -> bool) -> Range<u64> {
+        if part.is_empty() {
+            return part;
+        }
         let mut piece = vec![0; PIECE];
-        let mut read = 0;
-        while read < self.ahead && !enough() {
-            let most = piece.len().min(usize::try_from(self.ahead - read).unwrap_or(PIECE));
-            match self.database.read_at(&mut piece[..most], read)? {
-                0 => break,
-                length => read += length as u64,
+        while !part.is_empty() && !enough() {
+            let most = PIECE.min(usize::try_from(part.end - part.start).unwrap_or(PIECE));
+            match self.database.read_at(&mut piece[..most], part.start) {
+                Ok(0) => part.start = part.end,
+                Ok(length) => part.start += length as u64,
+                Err(error) => {
+                    tracing::warn!(%error, "the database was not read ahead; users are read as they are asked for");
+                    part.start = part.end;
+                }
             }
         }
-        Ok(read)
+        part
     }
 
     /// Copies what the log has gained since it was `seen` long; answers how long it is now. The length that the database
@@ -171,6 +181,8 @@ impl Checkpointer {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
     use crate::store::sqlite::open;
 
@@ -221,15 +233,34 @@ mod tests {
         writer.execute(sql, []).unwrap();
         run(&writer, Mode::Truncate).unwrap();
         let file = folder.path().join(open::FILE);
-        let read = |ahead, enough: bool| {
-            let copier = open::connect(&file, open::Access::ReadWrite, 100).unwrap();
-            let checkpointer = Checkpointer::new(copier, &file, Arc::default(), 1, ahead).unwrap();
-            checkpointer.read_ahead(|| enough).unwrap()
+        assert!(file.metadata().unwrap().len() > 3_000_000);
+        let copier = open::connect(&file, open::Access::ReadWrite, 100).unwrap();
+        let checkpointer = Checkpointer::new(copier, &file, Arc::default(), 1, 0).unwrap();
+        let asked = Cell::new(0);
+        // A piece is read each time that it is not enough yet.
+        let left = |part, pieces: u64| {
+            asked.set(0);
+            checkpointer.read_ahead(part, || asked.replace(asked.get() + 1) == pieces)
         };
-        let whole = file.metadata().unwrap().len();
-        assert!(whole > 3_000_000);
-        assert_eq!(read(u64::MAX, false), whole);
-        assert_eq!(read(1_500_000, false), 1_500_000);
-        assert_eq!(read(u64::MAX, true), 0, "not while the store is closed");
+        let piece = PIECE as u64;
+        assert_eq!(left(0..1_500_000, u64::MAX), 1_500_000..1_500_000);
+        assert_eq!(asked.get(), 1_500_000_u64.div_ceil(piece));
+        assert_eq!(left(0..u64::MAX, 3), 3 * piece..u64::MAX);
+        assert_eq!(left(3 * piece..u64::MAX, u64::MAX), u64::MAX..u64::MAX, "to its end");
+        assert_eq!(left(0..u64::MAX, 0), 0..u64::MAX, "not while the store is closed");
+    }
+
+    #[test]
+    fn a_checkpoint_tells_that_a_reader_keeps_the_log_from_being_emptied() {
+        let folder = tempfile::tempdir().unwrap();
+        let (writer, _changes) = open::prepare(folder.path(), 100, false).unwrap();
+        let reader = open::connect(&folder.path().join(open::FILE), open::Access::ReadOnly, 100).unwrap();
+        reader.execute_batch("BEGIN; SELECT * FROM tenants").unwrap();
+        let sql = "INSERT INTO tenants (tenant, doc) VALUES (randomblob(16), zeroblob(9))";
+        writer.execute(sql, []).unwrap();
+        writer.busy_timeout(Duration::ZERO).unwrap();
+        assert!(run(&writer, Mode::Truncate).unwrap().hindered);
+        reader.execute_batch("COMMIT").unwrap();
+        assert!(!run(&writer, Mode::Truncate).unwrap().hindered);
     }
 }

@@ -90,8 +90,8 @@ pub struct Options {
     pub serving: bool,
     /// How often the log is copied into the database. 1 s.
     pub checkpoint_every: Duration,
-    /// How many pages the log may have before it begins anew, roughly. 65,536, which is 128 MiB on disk: before that the
-    /// database is synced, and while its pages are written, here and there, every batch waits longer for the disk. The longer
+    /// How many pages the log may have before it begins anew, roughly. 65,536, which is 128 MiB on disk (256 MiB in a
+    /// database that was made with pages of 4 KiB): before that the database is synced, and while its pages are written, here and there, every batch waits longer for the disk. The longer
     /// the log, the fewer they are, since a page that was changed often is written once.
     pub log_pages: u32,
 }
@@ -130,8 +130,8 @@ struct Threads {
     stop_checkpointer: Sender<()>,
 }
 
-/// The bytes of the database that are read ahead for each user that may be kept in memory: what an ordinary one takes there, with
-/// his part of the indexes.
+/// The bytes of the database that are read ahead for each user that may be kept in memory: about twice what an ordinary one takes
+/// there, since audit entries lie between the users.
 const READ_AHEAD: u64 = 4 << 10;
 
 impl SqliteStore {
@@ -188,8 +188,8 @@ impl SqliteStore {
         self.cache.role(tenant, id, || self.readers.by_id(SQL, tenant, id.0))
     }
 
-    /// Takes no more changesets, writes and answers those that were taken, and ends the threads. Blocks until that is done;
-    /// later commits fail. Reads go on.
+    /// Ends the checkpointer, then takes no more changesets, writes and answers those that were taken, and ends the writer. Blocks
+    /// until that is done; later commits fail. Reads go on.
     pub fn close(&self) {
         let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(threads) = threads else { return };

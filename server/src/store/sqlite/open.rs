@@ -16,9 +16,9 @@ use super::changes::{Changes, Unusable};
 
 /// The database's name within the data folder.
 pub const FILE: &str = "patchbay.db";
-/// The bytes of a page, in a database that is made here; one that was made with others keeps them. An update writes a page or two,
-/// whole, to the log, so the fewer they are the less there is to copy and to sync. Half as many would cut the document of an
-/// ordinary user in two.
+/// The bytes of a page, in a database that is made here; one that was made with others keeps them. An update of a
+/// user of up to 1.9 KB writes a page or two, whole, to the log, so the smaller they are the less there is to copy and to sync.
+/// Smaller ones still would cut the document of an ordinary user in two.
 const PAGE_SIZE: u32 = 2048;
 /// How long a connection waits for another process that writes.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

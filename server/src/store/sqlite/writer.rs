@@ -219,8 +219,14 @@ impl<'c> Writer<'c> {
             crowd.done(count, &self.shared.gathering);
             self.reset_log();
         }
-        if let Err(error) = checkpoint::run(self.statements.conn, checkpoint::Mode::Truncate) {
-            tracing::warn!(%error, "the log was not emptied at the end; the next start does it");
+        match checkpoint::run(self.statements.conn, checkpoint::Mode::Truncate) {
+            Ok(progress) if progress.hindered => {
+                tracing::warn!(
+                    "the log was not emptied at the end, another process is using it; the next start does it"
+                );
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "the log was not emptied at the end; the next start does it"),
         }
     }
 
