@@ -45,9 +45,9 @@ pub struct UserView {
     /// His role, if it was asked for and he has one.
     pub role: Option<Arc<Role>>,
     /// The organizations of his memberships, if asked for.
-    pub organizations: Vec<Organization>,
+    pub organizations: Vec<Arc<Organization>>,
     /// The groups of his memberships, if asked for.
-    pub groups: Vec<Group>,
+    pub groups: Vec<Arc<Group>>,
     /// True if the caller reaches the whole tenant, so that nothing about the user is hidden from him. Otherwise
     /// `organizations` and `groups` are those that he may see.
     pub unrestricted: bool,

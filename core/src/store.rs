@@ -49,7 +49,7 @@ pub enum UserKey {
 }
 
 /// By what an organization or group is looked up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Key<I> {
     /// Its UUID.
     Id(I),
@@ -87,10 +87,14 @@ pub trait Store: Send + Sync {
     async fn role(&self, tenant: TenantId, id: RoleId) -> Result<Option<Arc<Role>>, Error>;
 
     /// One organization.
-    async fn organization(&self, tenant: TenantId, key: Key<OrganizationId>) -> Result<Option<Organization>, Error>;
+    async fn organization(
+        &self,
+        tenant: TenantId,
+        key: Key<OrganizationId>,
+    ) -> Result<Option<Arc<Organization>>, Error>;
 
     /// One group.
-    async fn group(&self, tenant: TenantId, key: Key<GroupId>) -> Result<Option<Group>, Error>;
+    async fn group(&self, tenant: TenantId, key: Key<GroupId>) -> Result<Option<Arc<Group>>, Error>;
 
     /// One linked account.
     async fn linked_account(&self, tenant: TenantId, id: &LinkedAccountId)

@@ -275,10 +275,10 @@ impl Store for Broken {
     async fn role(&self, _: TenantId, _: RoleId) -> Result<Option<Arc<Role>>, Error> {
         gone()
     }
-    async fn organization(&self, _: TenantId, _: Key<OrganizationId>) -> Result<Option<Organization>, Error> {
+    async fn organization(&self, _: TenantId, _: Key<OrganizationId>) -> Result<Option<Arc<Organization>>, Error> {
         gone()
     }
-    async fn group(&self, _: TenantId, _: Key<GroupId>) -> Result<Option<Group>, Error> {
+    async fn group(&self, _: TenantId, _: Key<GroupId>) -> Result<Option<Arc<Group>>, Error> {
         gone()
     }
     async fn linked_account(&self, _: TenantId, _: &LinkedAccountId) -> Result<Option<Arc<LinkedAccount>>, Error> {

@@ -121,12 +121,8 @@ fn assert_problem(answer: &Answer, status: u16, member: Option<&str>) -> Value {
 
 async fn organization(patchbay: &Patchbay, serial: u32) -> Organization {
     let key = Key::Serial(Serial(serial));
-    patchbay
-        .store
-        .organization(patchbay.sample.tenant, key)
-        .await
-        .unwrap()
-        .unwrap()
+    let found = patchbay.store.organization(patchbay.sample.tenant, key).await;
+    Organization::clone(&found.unwrap().unwrap())
 }
 
 /// Keeps one more group of an organization, with the number 3.

@@ -235,7 +235,7 @@ pub(super) fn encode_user(view: &UserView, expand: Expand) -> wire::User {
         username: user.username.clone(),
         is_bot_user: user.is_bot.map(Flag),
         roles: (local && expand.roles).then(|| view.role.iter().map(|role| encode_role(role)).collect()),
-        groups: (local && expand.groups).then(|| view.groups.iter().map(encode_group).collect()),
+        groups: (local && expand.groups).then(|| view.groups.iter().map(|group| encode_group(group)).collect()),
         status: user.status.map(encode_status).or_else(|| unmapped_status(user)),
         last_active_at: None,
         last_login_at: user.last_login_at.map(Timestamp::text),

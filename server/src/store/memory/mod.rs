@@ -132,21 +132,29 @@ impl Store for MemoryStore {
         Ok(self.read(tenant, |data| data.roles.get(&id).cloned().map(Arc::new)))
     }
 
-    async fn organization(&self, tenant: TenantId, key: Key<OrganizationId>) -> Result<Option<Organization>, Error> {
+    async fn organization(
+        &self,
+        tenant: TenantId,
+        key: Key<OrganizationId>,
+    ) -> Result<Option<Arc<Organization>>, Error> {
         Ok(self.read(tenant, |data| match key {
-            Key::Id(id) => data.organizations.get(&id).cloned(),
-            Key::Serial(serial) => data
-                .organizations
-                .values()
-                .find(|record| record.serial == serial)
-                .cloned(),
+            Key::Id(id) => data.organizations.get(&id).cloned().map(Arc::new),
+            Key::Serial(serial) => {
+                let mut records = data.organizations.values();
+                let record = records.find(|record| record.serial == serial);
+                record.cloned().map(Arc::new)
+            }
         }))
     }
 
-    async fn group(&self, tenant: TenantId, key: Key<GroupId>) -> Result<Option<Group>, Error> {
+    async fn group(&self, tenant: TenantId, key: Key<GroupId>) -> Result<Option<Arc<Group>>, Error> {
         Ok(self.read(tenant, |data| match key {
-            Key::Id(id) => data.groups.get(&id).cloned(),
-            Key::Serial(serial) => data.groups.values().find(|record| record.serial == serial).cloned(),
+            Key::Id(id) => data.groups.get(&id).cloned().map(Arc::new),
+            Key::Serial(serial) => {
+                let mut records = data.groups.values();
+                let record = records.find(|record| record.serial == serial);
+                record.cloned().map(Arc::new)
+            }
         }))
     }
 

@@ -16,9 +16,12 @@ use patchbay_core::{
     changeset::{Changeset, Committed, Delta},
     credential::{Credential, CredentialHash},
     error::Error,
-    id::{LinkedAccountId, RoleId, TenantId, UserId},
+    group::Group,
+    id::{GroupId, LinkedAccountId, OrganizationId, RoleId, Serial, TenantId, UserId},
     linked_account::LinkedAccount,
+    organization::Organization,
     role::Role,
+    store::Key,
     user::User,
 };
 
@@ -31,7 +34,8 @@ const PARTS: usize = 16;
 /// The bytes that there is room for with each user, roughly. Ordinary users take less than half of it; one who takes more has the
 /// room of several.
 const EACH: u64 = 4 << 10;
-/// The most credentials, roles and linked accounts of each kind that are kept; beyond that the kind begins anew.
+/// The most credentials, roles, linked accounts, organizations and groups of each kind that are kept; beyond that the kind begins
+/// anew.
 const MOST: usize = 10_000;
 
 type UserName = (TenantId, UserId);
@@ -41,6 +45,8 @@ pub(super) struct Cache {
     users: Box<[Mutex<Users>]>,
     hasher: RandomState,
     access: Mutex<Access>,
+    /// How many users' numbers are kept: as many as there is room for users.
+    most_numbers: usize,
     changes: Arc<Changes>,
 }
 
@@ -81,6 +87,10 @@ struct Access {
     credentials: HashMap<[u8; 32], Arc<Credential>>,
     roles: HashMap<(TenantId, RoleId), Arc<Role>>,
     accounts: HashMap<(TenantId, LinkedAccountId), Arc<LinkedAccount>>,
+    organizations: HashMap<(TenantId, Key<OrganizationId>), Arc<Organization>>,
+    groups: HashMap<(TenantId, Key<GroupId>), Arc<Group>>,
+    /// Whose numbers are whose. A user keeps his number.
+    numbers: HashMap<(TenantId, Serial), UserId>,
 }
 
 impl Cache {
@@ -90,11 +100,12 @@ impl Cache {
         let share = users.div_ceil(PARTS);
         let room = share + share / 20;
         let parts = if room == 0 { 0 } else { PARTS };
-        let users = (0..parts).map(|_| Mutex::new(Users::new(room)));
+        let kept = (0..parts).map(|_| Mutex::new(Users::new(room)));
         Self {
-            users: users.collect(),
+            users: kept.collect(),
             hasher: RandomState::new(),
             access: Mutex::default(),
+            most_numbers: users,
             changes,
         }
     }
@@ -134,7 +145,8 @@ impl Cache {
         hash: &CredentialHash,
         load: impl FnOnce() -> Result<Option<Credential>, Error>,
     ) -> Result<Option<Arc<Credential>>, Error> {
-        self.access(hash.0, |access| &mut access.credentials, load)
+        let load = || Ok(load()?.map(Arc::new));
+        self.access(hash.0, |access| &mut access.credentials, MOST, load)
     }
 
     /// A role.
@@ -144,7 +156,8 @@ impl Cache {
         id: RoleId,
         load: impl FnOnce() -> Result<Option<Role>, Error>,
     ) -> Result<Option<Arc<Role>>, Error> {
-        self.access((tenant, id), |access| &mut access.roles, load)
+        let load = || Ok(load()?.map(Arc::new));
+        self.access((tenant, id), |access| &mut access.roles, MOST, load)
     }
 
     /// A linked account.
@@ -154,17 +167,52 @@ impl Cache {
         id: &LinkedAccountId,
         load: impl FnOnce() -> Result<Option<LinkedAccount>, Error>,
     ) -> Result<Option<Arc<LinkedAccount>>, Error> {
-        self.access((tenant, id.clone()), |access| &mut access.accounts, load)
+        let load = || Ok(load()?.map(Arc::new));
+        self.access((tenant, id.clone()), |access| &mut access.accounts, MOST, load)
     }
 
-    fn access<K: Eq + Hash, T>(
+    /// An organization.
+    pub(super) fn organization(
+        &self,
+        tenant: TenantId,
+        key: Key<OrganizationId>,
+        load: impl FnOnce() -> Result<Option<Organization>, Error>,
+    ) -> Result<Option<Arc<Organization>>, Error> {
+        let load = || Ok(load()?.map(Arc::new));
+        self.access((tenant, key), |access| &mut access.organizations, MOST, load)
+    }
+
+    /// A group.
+    pub(super) fn group(
+        &self,
+        tenant: TenantId,
+        key: Key<GroupId>,
+        load: impl FnOnce() -> Result<Option<Group>, Error>,
+    ) -> Result<Option<Arc<Group>>, Error> {
+        let load = || Ok(load()?.map(Arc::new));
+        self.access((tenant, key), |access| &mut access.groups, MOST, load)
+    }
+
+    /// The user who has a number.
+    pub(super) fn numbered(
+        &self,
+        tenant: TenantId,
+        serial: Serial,
+        load: impl FnOnce() -> Result<Option<UserId>, Error>,
+    ) -> Result<Option<UserId>, Error> {
+        self.access((tenant, serial), |access| &mut access.numbers, self.most_numbers, load)
+    }
+
+    /// What is looked up by a key of one kind, of which at most so many are kept.
+    fn access<K: Eq + Hash, V: Clone>(
         &self,
         key: K,
-        kind: impl Fn(&mut Access) -> &mut HashMap<K, Arc<T>>,
-        load: impl FnOnce() -> Result<Option<T>, Error>,
-    ) -> Result<Option<Arc<T>>, Error> {
+        kind: impl Fn(&mut Access) -> &mut HashMap<K, V>,
+        most: usize,
+        load: impl FnOnce() -> Result<Option<V>, Error>,
+    ) -> Result<Option<V>, Error> {
         if self.users.is_empty() {
-            return Ok(load()?.map(Arc::new));
+            return load();
         }
         let told = {
             let mut access = locked(&self.access);
@@ -173,12 +221,12 @@ impl Cache {
             }
             access.told
         };
-        let record = load()?.map(Arc::new);
+        let record = load()?;
         if let Some(record) = &record {
             let mut access = locked(&self.access);
             if access.told == told {
                 let kept = kind(&mut access);
-                if kept.len() >= MOST {
+                if kept.len() >= most {
                     kept.clear();
                 }
                 kept.insert(key, record.clone());
@@ -270,7 +318,9 @@ fn locked<T>(part: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use patchbay_core::{clock::Timestamp, id::Serial};
+    use std::cell::Cell;
+
+    use patchbay_core::clock::Timestamp;
     use serde_json::{Map, Value};
     use uuid::Uuid;
 
@@ -353,6 +403,27 @@ mod tests {
         assert_eq!(told(Some(8)), Some(8));
         cache.forget();
         assert_eq!(told(None), None);
+    }
+
+    #[test]
+    fn whose_number_it_is_is_read_once_until_all_is_forgotten() {
+        let (cache, _folder) = cache(16);
+        let reads = Cell::new(0);
+        let look = |number| {
+            let load = || {
+                reads.set(reads.get() + 1);
+                Ok(Some(UserId(Uuid::from_u128(u128::from(number)))))
+            };
+            cache.numbered(TenantId(Uuid::nil()), Serial(number), load).unwrap()
+        };
+        let found = Some(UserId(Uuid::from_u128(7)));
+        assert_eq!((look(7), look(7), reads.get()), (found, found, 1));
+        cache.forget();
+        assert_eq!((look(7), reads.get()), (found, 2));
+        for number in 0..100 {
+            look(number);
+            assert!(locked(&cache.access).numbers.len() <= 16);
+        }
     }
 
     #[test]

@@ -44,7 +44,7 @@ use patchbay_core::{
     error::Error,
     group::Group,
     icon::Icon,
-    id::{GroupId, LedgerId, LinkedAccountId, OrganizationId, RoleId, TenantId, UserId},
+    id::{GroupId, LedgerId, LinkedAccountId, OrganizationId, RoleId, Serial, TenantId, UserId},
     linked_account::LinkedAccount,
     organization::Organization,
     remote::{LedgerEntry, OpenWrite},
@@ -183,6 +183,14 @@ impl SqliteStore {
         self.cache.user((tenant, id), || self.readers.user_by_id(tenant, id))
     }
 
+    /// Found in memory too, once it is known whose number it is.
+    fn user_by_serial(&self, tenant: TenantId, serial: Serial) -> Result<Option<Arc<User>>, Error> {
+        let id = self
+            .cache
+            .numbered(tenant, serial, || self.readers.numbered(tenant, serial))?;
+        id.map_or(Ok(None), |id| self.user_by_id(tenant, id))
+    }
+
     fn role_by_id(&self, tenant: TenantId, id: RoleId) -> Result<Option<Arc<Role>>, Error> {
         const SQL: &str = "SELECT doc FROM roles WHERE tenant = ?1 AND id = ?2";
         self.cache.role(tenant, id, || self.readers.by_id(SQL, tenant, id.0))
@@ -250,7 +258,7 @@ impl Store for SqliteStore {
         match key {
             UserKey::Id(id) => self.user_by_id(tenant, *id),
             UserKey::Opaque(text) => text.parse().map_or(Ok(None), |id| self.user_by_id(tenant, id)),
-            UserKey::Serial(serial) => self.readers.user_by_serial(tenant, *serial),
+            UserKey::Serial(serial) => self.user_by_serial(tenant, *serial),
             UserKey::Email(email) => self.readers.user_by_email(tenant, email),
         }
     }
@@ -263,22 +271,26 @@ impl Store for SqliteStore {
         self.role_by_id(tenant, id)
     }
 
-    async fn organization(&self, tenant: TenantId, key: Key<OrganizationId>) -> Result<Option<Organization>, Error> {
+    async fn organization(
+        &self,
+        tenant: TenantId,
+        key: Key<OrganizationId>,
+    ) -> Result<Option<Arc<Organization>>, Error> {
         const ID: &str = "SELECT doc FROM organizations WHERE tenant = ?1 AND id = ?2";
         const SERIAL: &str = "SELECT doc FROM organizations WHERE tenant = ?1 AND serial = ?2 ORDER BY id LIMIT 1";
-        match key {
+        self.cache.organization(tenant, key, || match key {
             Key::Id(id) => self.readers.by_id(ID, tenant, id.0),
             Key::Serial(serial) => self.readers.by_serial(SERIAL, tenant, serial),
-        }
+        })
     }
 
-    async fn group(&self, tenant: TenantId, key: Key<GroupId>) -> Result<Option<Group>, Error> {
+    async fn group(&self, tenant: TenantId, key: Key<GroupId>) -> Result<Option<Arc<Group>>, Error> {
         const ID: &str = "SELECT doc FROM groups WHERE tenant = ?1 AND id = ?2";
         const SERIAL: &str = "SELECT doc FROM groups WHERE tenant = ?1 AND serial = ?2 ORDER BY id LIMIT 1";
-        match key {
+        self.cache.group(tenant, key, || match key {
             Key::Id(id) => self.readers.by_id(ID, tenant, id.0),
             Key::Serial(serial) => self.readers.by_serial(SERIAL, tenant, serial),
-        }
+        })
     }
 
     async fn linked_account(

@@ -73,10 +73,14 @@ impl Store for Refusing {
     async fn role(&self, tenant: TenantId, id: RoleId) -> Result<Option<Arc<Role>>, Error> {
         self.inner.role(tenant, id).await
     }
-    async fn organization(&self, tenant: TenantId, key: Key<OrganizationId>) -> Result<Option<Organization>, Error> {
+    async fn organization(
+        &self,
+        tenant: TenantId,
+        key: Key<OrganizationId>,
+    ) -> Result<Option<Arc<Organization>>, Error> {
         self.inner.organization(tenant, key).await
     }
-    async fn group(&self, tenant: TenantId, key: Key<GroupId>) -> Result<Option<Group>, Error> {
+    async fn group(&self, tenant: TenantId, key: Key<GroupId>) -> Result<Option<Arc<Group>>, Error> {
         self.inner.group(tenant, key).await
     }
     async fn linked_account(

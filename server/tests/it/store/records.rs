@@ -167,10 +167,13 @@ async fn records_are_kept_and_replaced(store: Arc<dyn Store>) {
         assert_eq!(store.tenants().await.unwrap(), [tenant(name)]);
         assert_eq!(store.role(T, ROLE).await.unwrap(), Some(role(T, name).into()));
         for key in [Key::Id(ORGANIZATION), Key::Serial(Serial(7))] {
-            assert_eq!(store.organization(T, key).await.unwrap(), Some(organization(T, name)));
+            assert_eq!(
+                store.organization(T, key).await.unwrap(),
+                Some(organization(T, name).into())
+            );
         }
         for key in [Key::Id(GROUP), Key::Serial(Serial(8))] {
-            assert_eq!(store.group(T, key).await.unwrap(), Some(group(T, name)));
+            assert_eq!(store.group(T, key).await.unwrap(), Some(group(T, name).into()));
         }
         let kept = store.ledger(T, LEDGER).await.unwrap().unwrap();
         assert_eq!(kept.state, state);

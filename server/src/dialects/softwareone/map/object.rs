@@ -154,7 +154,8 @@ fn event_by(at: Timestamp, author: Option<&Author>) -> wire::Event {
 }
 
 fn organization(view: &UserView, id: OrganizationId) -> Option<&Organization> {
-    view.organizations.iter().find(|organization| organization.id == id)
+    let mut organizations = view.organizations.iter().map(|organization| &**organization);
+    organizations.find(|organization| organization.id == id)
 }
 
 fn account_ref(organization: &Organization) -> wire::AccountRef {
@@ -178,6 +179,7 @@ fn groups(view: &UserView, membership: &Membership) -> Vec<wire::UserGroupRef> {
         .groups
         .iter()
         .filter_map(|id| view.groups.iter().find(|group| group.id == *id))
+        .map(|group| &**group)
         .collect();
     groups.sort_by_key(|group| group.serial);
     groups.into_iter().map(group_ref).collect()
