@@ -29,7 +29,8 @@ pub struct Options {
     /// Users loaded into every system.
     #[arg(long, default_value_t = 100_000, value_parser = at_least_one)]
     pub users: usize,
-    /// Measure only systems whose name starts so; may be repeated.
+    /// Measure only systems whose name starts so; may be repeated. Patchbay's other dialects are measured only if they are named:
+    /// nerm, softwareone, trusted-twin.
     #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
     /// Where the JSON, the text table and the plot go.

@@ -122,7 +122,7 @@ fn complain(contestant: &Contestant, tally: &Tally) {
 
 fn progress(options: &Options, sample: &Sample) {
     eprintln!(
-        "round {}/{}  {:>3} connections  {:<17} {:>8.0}/s  p50 {:>8.2} ms  p99 {:>8.2} ms",
+        "round {}/{}  {:>3} connections  {:<19} {:>8.0}/s  p50 {:>8.2} ms  p99 {:>8.2} ms",
         sample.round + 1,
         options.rounds,
         sample.connections,

@@ -18,17 +18,35 @@ pub enum System {
     SlapdModify,
     /// PocketBase: update of one record over HTTP.
     PocketbaseUpdate,
+    /// Patchbay, in NERM's dialect: one user by id.
+    NermGet,
+    /// The same: update of one user.
+    NermUpdate,
+    /// Patchbay, in SoftwareOne's dialect: one user by id.
+    SoftwareoneGet,
+    /// The same: update of one user, as plain JSON.
+    SoftwareoneUpdate,
+    /// Patchbay, in Trusted Twin's dialect: one user by id.
+    TrustedTwinGet,
+    /// The same: update of one user's description.
+    TrustedTwinUpdate,
 }
 
 impl System {
     /// Every system, in the order of the table.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 12] = [
         Self::PatchbayUpdate,
         Self::PatchbayEcho,
         Self::SlapdModify,
         Self::PocketbaseUpdate,
         Self::PatchbayGet,
         Self::PatchbayStatic,
+        Self::NermGet,
+        Self::NermUpdate,
+        Self::SoftwareoneGet,
+        Self::SoftwareoneUpdate,
+        Self::TrustedTwinGet,
+        Self::TrustedTwinUpdate,
     ];
 
     /// The name used on the command line, in the table and in the JSON.
@@ -40,20 +58,37 @@ impl System {
             Self::PatchbayStatic => "patchbay-static",
             Self::SlapdModify => "slapd-modify",
             Self::PocketbaseUpdate => "pocketbase-update",
+            Self::NermGet => "nerm-get",
+            Self::NermUpdate => "nerm-update",
+            Self::SoftwareoneGet => "softwareone-get",
+            Self::SoftwareoneUpdate => "softwareone-update",
+            Self::TrustedTwinGet => "trusted-twin-get",
+            Self::TrustedTwinUpdate => "trusted-twin-update",
         }
     }
 
     /// Whether Patchbay is the server.
     pub const fn is_patchbay(self) -> bool {
+        !matches!(self, Self::SlapdModify | Self::PocketbaseUpdate)
+    }
+
+    /// Whether it is measured only if it is asked for: what the other dialects cost is not compared with anything.
+    const fn is_extra(self) -> bool {
         matches!(
             self,
-            Self::PatchbayUpdate | Self::PatchbayEcho | Self::PatchbayGet | Self::PatchbayStatic
+            Self::NermGet
+                | Self::NermUpdate
+                | Self::SoftwareoneGet
+                | Self::SoftwareoneUpdate
+                | Self::TrustedTwinGet
+                | Self::TrustedTwinUpdate
         )
     }
 
-    /// Systems whose name starts with one of `prefixes`; all of them for no prefix.
+    /// Systems whose name starts with one of `prefixes`; for no prefix all but the other dialects.
     pub fn chosen(prefixes: &[String]) -> anyhow::Result<Vec<Self>> {
-        let wanted = |system: &Self| prefixes.is_empty() || prefixes.iter().any(|p| system.name().starts_with(p));
+        let named = |system: &Self| prefixes.iter().any(|p| system.name().starts_with(p));
+        let wanted = |system: &Self| named(system) || prefixes.is_empty() && !system.is_extra();
         if let Some(unknown) = prefixes
             .iter()
             .find(|p| !Self::ALL.iter().any(|s| s.name().starts_with(p.as_str())))
@@ -73,6 +108,7 @@ mod tests {
     fn a_prefix_chooses_a_group_and_an_unknown_one_is_refused() {
         assert_eq!(System::chosen(&["slapd".to_owned()]).unwrap(), [System::SlapdModify]);
         assert_eq!(System::chosen(&["patchbay".to_owned()]).unwrap().len(), 4);
+        assert_eq!(System::chosen(&["softwareone".to_owned()]).unwrap().len(), 2);
         assert_eq!(System::chosen(&[]).unwrap().len(), 6);
         assert!(System::chosen(&["sladp".to_owned()]).is_err());
     }

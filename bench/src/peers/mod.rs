@@ -1,5 +1,6 @@
 //! The servers under measurement: how each is set up, started and asked.
 
+mod dialects;
 mod ldap;
 mod patchbay;
 mod pocketbase;

@@ -1,4 +1,4 @@
-//! Patchbay itself: the sample tenant with generated users, asked in StackOne's dialect.
+//! Patchbay itself: the sample tenant with generated users, asked in StackOne's dialect, or in another one if that is asked for.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use ureq::Agent;
 
+use super::dialects::Others;
 use super::service::{self, Service, Usage};
 use super::{Field, Site};
 use crate::load::{Framing, STAMP_HOLE, Targets, Template, Workload};
@@ -38,6 +39,8 @@ pub struct Footprint {
 struct Sample {
     stackone: Access,
     generated: Generated,
+    #[serde(flatten)]
+    others: Others,
 }
 
 #[derive(Debug, Deserialize)]
@@ -75,6 +78,7 @@ struct House {
     binary: PathBuf,
     folder: PathBuf,
     headers: Vec<(&'static str, String)>,
+    others: Others,
     targets: Rc<Targets>,
     agent: Agent,
 }
@@ -113,6 +117,7 @@ impl House {
                 ("Authorization", format!("Basic {key}")),
                 ("x-account-id", sample.stackone.account_id),
             ],
+            others: sample.others,
             targets,
             agent: Agent::config_builder()
                 .timeout_global(Some(Duration::from_secs(5)))
@@ -161,6 +166,9 @@ impl House {
     }
 
     fn workload(&self, system: System, patchbay: &Service) -> Result<Workload> {
+        if let Some(workload) = self.others.workload(system, patchbay.address(), &self.targets)? {
+            return Ok(workload);
+        }
         let headers: Vec<_> = self
             .headers
             .iter()

@@ -25,7 +25,7 @@ pub fn text(report: &Report) -> String {
     ));
     lines.push(String::new());
     lines.push(format!(
-        "{:<17} {:>5} {:>24} {:>8} {:>28} {:>9} {:>9} {:>9} {:>7} {:>7}",
+        "{:<19} {:>5} {:>24} {:>8} {:>28} {:>9} {:>9} {:>9} {:>7} {:>7}",
         "system", "conns", "requests/s", "p50 ms", "p99 ms", "srv cores", "cli cores", "us CPU/rq", "RSS MB", "refused"
     ));
     lines.extend(report.rows.iter().map(row));
@@ -41,7 +41,7 @@ pub fn text(report: &Report) -> String {
 
 fn row(row: &Row) -> String {
     format!(
-        "{:<17} {:>5} {:>24} {:>8.2} {:>28} {:>9.2} {:>9.2} {:>9.0} {:>7.0} {:>7}",
+        "{:<19} {:>5} {:>24} {:>8.2} {:>28} {:>9.2} {:>9.2} {:>9.0} {:>7.0} {:>7}",
         row.system.name(),
         row.connections,
         spread(row.per_second, 0),
