@@ -40,6 +40,11 @@ impl FromRequestParts<App> for Select {
 }
 
 impl Select {
+    /// True if nothing is hidden, so that the whole is the answer as it is.
+    pub(super) fn shows_everything(&self) -> bool {
+        !self.nothing_else && self.hidden.is_empty()
+    }
+
     /// Reads one comma-separated list. A leading space is a `+` that was decoded as in forms; `a(b,c)` is `a.b,a.c`, and
     /// hides both where either sign hides.
     fn and(mut self, list: &str) -> Self {
@@ -81,9 +86,6 @@ impl Select {
     /// The object as the caller wants to see it.
     pub(super) fn apply(&self, whole: Value) -> Value {
         let Value::Object(whole) = whole else { return whole };
-        if *self == Self::default() {
-            return Value::Object(whole);
-        }
         let mut seen = if self.nothing_else { Map::new() } else { whole.clone() };
         if self.nothing_else {
             for path in &self.shown {

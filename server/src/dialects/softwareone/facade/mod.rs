@@ -71,7 +71,10 @@ fn serial(prefix: &str, text: &str, what: &'static str) -> Result<Serial, Failur
 
 /// An answer with a body and the record's revision as its entity tag.
 fn answer<T: Serialize>(object: &T, select: &Select, revision: Revision) -> Result<Response, Failure> {
-    let whole = serde_json::to_value(object).map_err(Error::internal)?;
     let etag = [(header::ETAG, extract::etag(revision))];
+    if select.shows_everything() {
+        return Ok((etag, axum::Json(object)).into_response());
+    }
+    let whole = serde_json::to_value(object).map_err(Error::internal)?;
     Ok((etag, axum::Json(select.apply(whole))).into_response())
 }
