@@ -1,5 +1,5 @@
 # Every target installs what it needs or fails with the command that does.
-.PHONY: test check unit clients bench fuzz deny install bless help
+.PHONY: test check unit clients bench guided fuzz deny install bless help
 
 help: ## Shows the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ bless: ## Rewrites the generated files that the tests compare
 bench: ## Durable updates beside OpenLDAP, PocketBase and the echo ceiling
 	cargo build --release --locked
 	cargo run --release --locked --manifest-path bench/Cargo.toml -- --rounds 5 --seconds 3 --connections 1,16,64,256 --users 100000 --out bench/results
+
+guided: ## The binary to deploy, built twice: guided by a profile of the first under load
+	scripts/guided-build
 
 fuzz: ## Every decoder, 30 seconds each
 	fuzz/run
