@@ -140,6 +140,7 @@ impl Checkpointer {
             match self.database.read_at(&mut piece[..most], part.start) {
                 Ok(0) => part.start = part.end,
                 Ok(length) => part.start += length as u64,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     tracing::warn!(%error, "the database was not read ahead; users are read as they are asked for");
                     part.start = part.end;

@@ -221,9 +221,7 @@ impl<'c> Writer<'c> {
         }
         match checkpoint::run(self.statements.conn, checkpoint::Mode::Truncate) {
             Ok(progress) if progress.hindered => {
-                tracing::warn!(
-                    "the log was not emptied at the end, another process is using it; the next start does it"
-                );
+                tracing::warn!("the log was not emptied at the end, since it is still used; nothing of it is lost");
             }
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "the log was not emptied at the end; the next start does it"),

@@ -71,10 +71,12 @@ fn serial(prefix: &str, text: &str, what: &'static str) -> Result<Serial, Failur
 
 /// An answer with a body and the record's revision as its entity tag.
 fn answer<T: Serialize>(object: &T, select: &Select, revision: Revision) -> Result<Response, Failure> {
-    let etag = [(header::ETAG, extract::etag(revision))];
-    if select.shows_everything() {
-        return Ok((etag, axum::Json(object)).into_response());
-    }
-    let whole = serde_json::to_value(object).map_err(Error::internal)?;
-    Ok((etag, axum::Json(select.apply(whole))).into_response())
+    let json = if select.shows_everything() {
+        serde_json::to_vec(object)
+    } else {
+        serde_json::to_value(object).and_then(|whole| serde_json::to_vec(&select.apply(whole)))
+    };
+    let json = json.map_err(Error::internal)?;
+    let media = (header::CONTENT_TYPE, "application/json".to_owned());
+    Ok(([media, (header::ETAG, extract::etag(revision))], json).into_response())
 }
