@@ -145,8 +145,7 @@ impl Cache {
         hash: &CredentialHash,
         load: impl FnOnce() -> Result<Option<Credential>, Error>,
     ) -> Result<Option<Arc<Credential>>, Error> {
-        let load = || Ok(load()?.map(Arc::new));
-        self.access(hash.0, |access| &mut access.credentials, MOST, load)
+        self.shared(hash.0, |access| &mut access.credentials, load)
     }
 
     /// A role.
@@ -156,8 +155,7 @@ impl Cache {
         id: RoleId,
         load: impl FnOnce() -> Result<Option<Role>, Error>,
     ) -> Result<Option<Arc<Role>>, Error> {
-        let load = || Ok(load()?.map(Arc::new));
-        self.access((tenant, id), |access| &mut access.roles, MOST, load)
+        self.shared((tenant, id), |access| &mut access.roles, load)
     }
 
     /// A linked account.
@@ -167,8 +165,7 @@ impl Cache {
         id: &LinkedAccountId,
         load: impl FnOnce() -> Result<Option<LinkedAccount>, Error>,
     ) -> Result<Option<Arc<LinkedAccount>>, Error> {
-        let load = || Ok(load()?.map(Arc::new));
-        self.access((tenant, id.clone()), |access| &mut access.accounts, MOST, load)
+        self.shared((tenant, id.clone()), |access| &mut access.accounts, load)
     }
 
     /// An organization.
@@ -178,8 +175,7 @@ impl Cache {
         key: Key<OrganizationId>,
         load: impl FnOnce() -> Result<Option<Organization>, Error>,
     ) -> Result<Option<Arc<Organization>>, Error> {
-        let load = || Ok(load()?.map(Arc::new));
-        self.access((tenant, key), |access| &mut access.organizations, MOST, load)
+        self.shared((tenant, key), |access| &mut access.organizations, load)
     }
 
     /// A group.
@@ -189,8 +185,7 @@ impl Cache {
         key: Key<GroupId>,
         load: impl FnOnce() -> Result<Option<Group>, Error>,
     ) -> Result<Option<Arc<Group>>, Error> {
-        let load = || Ok(load()?.map(Arc::new));
-        self.access((tenant, key), |access| &mut access.groups, MOST, load)
+        self.shared((tenant, key), |access| &mut access.groups, load)
     }
 
     /// The user who has a number.
@@ -201,6 +196,16 @@ impl Cache {
         load: impl FnOnce() -> Result<Option<UserId>, Error>,
     ) -> Result<Option<UserId>, Error> {
         self.access((tenant, serial), |access| &mut access.numbers, self.most_numbers, load)
+    }
+
+    /// A record that is shared, by a key of one kind.
+    fn shared<K: Eq + Hash, T>(
+        &self,
+        key: K,
+        kind: impl Fn(&mut Access) -> &mut HashMap<K, Arc<T>>,
+        load: impl FnOnce() -> Result<Option<T>, Error>,
+    ) -> Result<Option<Arc<T>>, Error> {
+        self.access(key, kind, MOST, || Ok(load()?.map(Arc::new)))
     }
 
     /// What is looked up by a key of one kind, of which at most so many are kept.
