@@ -40,46 +40,37 @@ struct TrustedTwin {
 impl Others {
     /// What to send to one of these; nothing for another system. `users` are named by their UUIDs.
     pub fn workload(&self, system: System, address: SocketAddr, users: &Rc<Targets>) -> Result<Option<Workload>> {
-        let serials = || {
-            let serials = FIRST_SERIAL..FIRST_SERIAL + users.count();
-            Targets::new(serials.map(|serial| format!("USR-{:04}-{:04}", serial / 10_000, serial % 10_000)))
-                .map(Rc::new)
-        };
-        let (targets, folder, authorization, method, change) = match system {
-            System::NermGet | System::NermUpdate => {
+        let (method, change) = match system {
+            System::NermGet | System::SoftwareoneGet | System::TrustedTwinGet => ("GET", None),
+            System::NermUpdate => {
                 let change = json!({ "user": { "title": STAMP_HOLE, "status": "Active" } });
-                (
-                    users.clone(),
-                    "/api/users/",
-                    format!("Bearer {}", self.nerm.token),
-                    "PATCH",
-                    change,
-                )
+                ("PATCH", Some(change.to_string()))
             }
-            System::SoftwareoneGet | System::SoftwareoneUpdate => {
+            System::SoftwareoneUpdate => {
                 let change = json!({ "firstName": "Augusta Ada", "lastName": STAMP_HOLE });
-                let token = format!("Bearer {}", self.softwareone.operations_token);
-                (serials()?, "/public/v1/accounts/users/", token, "PUT", change)
+                ("PUT", Some(change.to_string()))
             }
-            System::TrustedTwinGet | System::TrustedTwinUpdate => {
+            System::TrustedTwinUpdate => {
                 let change = json!({ "description": { "department": "engines", "badge": STAMP_HOLE } });
-                (
-                    users.clone(),
-                    "/users/",
-                    self.trusted_twin.secret.clone(),
-                    "PATCH",
-                    change,
-                )
+                ("PATCH", Some(change.to_string()))
             }
             _ => return Ok(None),
         };
+        let bearer = |token: &str| format!("Bearer {token}");
+        let (folder, authorization, targets) = match system {
+            System::NermGet | System::NermUpdate => ("/api/users/", bearer(&self.nerm.token), users.clone()),
+            System::SoftwareoneGet | System::SoftwareoneUpdate => {
+                let token = bearer(&self.softwareone.operations_token);
+                ("/public/v1/accounts/users/", token, serials(users.count())?)
+            }
+            _ => ("/users/", self.trusted_twin.secret.clone(), users.clone()),
+        };
         let path = format!("{folder}{}", targets.hole());
         let headers = [format!("Authorization: {authorization}")];
-        let template = match system {
-            System::NermGet | System::SoftwareoneGet | System::TrustedTwinGet => {
-                Template::http("GET", &path, &headers, None, &targets)
-            }
-            _ => Template::http(method, &path, &headers, Some(&change.to_string()), &targets).with_both_holes()?,
+        let template = Template::http(method, &path, &headers, change.as_deref(), &targets);
+        let template = match change {
+            Some(_) => template.with_both_holes()?,
+            None => template,
         };
         Ok(Some(Workload {
             address,
@@ -89,4 +80,11 @@ impl Others {
             targets,
         }))
     }
+}
+
+/// The generated users by number, in the form of SoftwareOne's ids.
+fn serials(count: usize) -> Result<Rc<Targets>> {
+    let serials = FIRST_SERIAL..FIRST_SERIAL + count;
+    let ids = serials.map(|serial| format!("USR-{:04}-{:04}", serial / 10_000, serial % 10_000));
+    Ok(Rc::new(Targets::new(ids)?))
 }
