@@ -25,8 +25,8 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+// As in the server.
+use mimalloc as _;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 

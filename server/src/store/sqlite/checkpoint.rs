@@ -1,9 +1,10 @@
 //! The checkpointer: a thread that copies the log into the database beside the writer, and sees that the log begins anew.
 //!
 //! A passive checkpoint stops nobody, but under constant writes it never reaches the log's end, so the log would grow for
-//! ever. So: copy most of it here, a few times over until little is left, and once the log is long, sync what was copied and
+//! ever. So: copy most of it here, a few times over until little is left, and once the log is long, write what was copied to the disk and
 //! ask the writer to copy the rest between two batches. A checkpoint that does not reach the end leaves the database
-//! unsynced, so without that the writer would wait for all of it. The log's file keeps its size: overwriting syncs faster than appending.
+//! unsynced, so without that the writer would wait for all of it. It is written piece by piece, since every batch waits for the
+//! same disk. The log's file keeps its size: overwriting syncs faster than appending.
 //!
 //! After a start it also reads the database once, from its beginning on and as far as users may be kept in memory, some of it before
 //! each of its checkpoints: after a restart of the machine each user would otherwise be fetched from the disk by himself, while
@@ -26,14 +27,16 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{open::BUSY_TIMEOUT, writer::Shared};
+use super::{open::BUSY_TIMEOUT, write_back::write_back, writer::Shared};
 
 /// How many times in a row the log is copied at most.
 const ROUNDS: usize = 4;
-/// How often the database is synced before the log begins anew: once for what gathered since the last time, which takes
-/// long, and once for what came meanwhile.
-const SYNCS: usize = 2;
-/// So few pages may be left to the writer.
+/// How often the database is written to the disk at most before the log begins anew: once for what gathered since the last time,
+/// which takes long, and then for what came meanwhile, which is less each time.
+const PASSES: usize = 5;
+/// At most about so many changed pages are written at a time: some milliseconds of the disk's time.
+const PAGES: u64 = 512;
+/// So few pages may be left to the writer, to copy or to write to the disk: he holds up everybody meanwhile.
 const REST: i64 = 256;
 /// How long a new beginning of the log may wait for readers.
 const RESTART_TIMEOUT: Duration = Duration::from_millis(20);
@@ -86,7 +89,7 @@ pub(super) fn restart(conn: &Connection) -> rusqlite::Result<()> {
 /// The checkpointer's own state.
 pub(super) struct Checkpointer {
     conn: Connection,
-    /// The database, to sync it. It is not closed before the process ends: closing any descriptor of a file lets go of
+    /// The database, to write it to the disk. It is not closed before the process ends: closing any descriptor of a file lets go of
     /// all the locks that the process has on it, those of the connections included.
     database: ManuallyDrop<File>,
     shared: Arc<Shared>,
@@ -106,7 +109,7 @@ impl Checkpointer {
     ) -> io::Result<Self> {
         Ok(Self {
             conn,
-            database: ManuallyDrop::new(File::open(file)?),
+            database: ManuallyDrop::new(File::options().read(true).write(true).open(file)?),
             shared,
             log_pages,
             ahead,
@@ -121,7 +124,7 @@ impl Checkpointer {
             let began = Instant::now();
             let stopped = || stop.try_recv() == Err(TryRecvError::Disconnected);
             ahead = self.read_ahead(ahead, || began.elapsed() >= every || stopped());
-            match self.tick(seen) {
+            match self.tick(seen, stopped) {
                 Ok(log) => seen = log,
                 Err(error) => tracing::warn!(%error, "a checkpoint failed; it is tried again"),
             }
@@ -151,19 +154,32 @@ impl Checkpointer {
     }
 
     /// Copies what the log has gained since it was `seen` long; answers how long it is now. The length that the database
-    /// tells stays as it is until the next write, even if the log has begun anew.
-    fn tick(&self, seen: i64) -> rusqlite::Result<i64> {
+    /// tells stays as it is until the next write, even if the log has begun anew. Ends early if the store is `closed`.
+    fn tick(&self, seen: i64, closed: impl Fn() -> bool) -> rusqlite::Result<i64> {
         let log = self.copy()?;
         if log < i64::from(self.log_pages) || log == seen {
             return Ok(log);
         }
-        for _ in 0..SYNCS {
-            if let Err(error) = self.database.sync_data() {
+        let log = self.write_back(log, closed)?;
+        self.shared.reset.store(true, Ordering::Relaxed);
+        Ok(log)
+    }
+
+    /// Writes the database to the disk, and what is copied meanwhile, until little of it is not there; answers how long the log
+    /// is by then. What the log has gained bounds the pages that have changed, so pieces are as many as keep each of them short.
+    fn write_back(&self, log: i64, closed: impl Fn() -> bool) -> rusqlite::Result<i64> {
+        let (mut written, mut log) = (0, log);
+        for _ in 0..PASSES {
+            let pieces = (log - written).unsigned_abs() / PAGES;
+            if let Err(error) = write_back(&self.database, pieces, &closed) {
                 tracing::warn!(%error, "the database was not synced ahead; the writer does it");
             }
-            run(&self.conn, Mode::Passive)?;
+            written = log;
+            log = run(&self.conn, Mode::Passive)?.log;
+            if log - written <= REST || closed() {
+                break;
+            }
         }
-        self.shared.reset.store(true, Ordering::Relaxed);
         Ok(log)
     }
 
@@ -217,13 +233,13 @@ mod tests {
         };
         let asked = || shared.reset.swap(false, Ordering::Relaxed);
         write();
-        let seen = checkpointer.tick(0).unwrap();
+        let seen = checkpointer.tick(0, || false).unwrap();
         assert!(seen > 1 && asked());
         restart(&writer).unwrap();
-        assert_eq!((checkpointer.tick(seen).unwrap(), asked()), (seen, false));
+        assert_eq!((checkpointer.tick(seen, || false).unwrap(), asked()), (seen, false));
         write();
         write();
-        assert!(checkpointer.tick(seen).unwrap() != seen && asked());
+        assert!(checkpointer.tick(seen, || false).unwrap() != seen && asked());
     }
 
     #[test]

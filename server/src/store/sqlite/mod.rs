@@ -22,6 +22,7 @@ mod remember;
 mod statements;
 mod users;
 mod weight;
+mod write_back;
 mod writer;
 
 use std::{
@@ -91,9 +92,9 @@ pub struct Options {
     /// How often the log is copied into the database. 1 s.
     pub checkpoint_every: Duration,
     /// How many pages the log may have before it begins anew, roughly. 65,536, which is 128 MiB on disk (256 MiB in a
-    /// database that was made with pages of 4 KiB): before that the database is synced, and while its pages are written, here and
-    /// there, every batch waits longer for the disk. The longer the log, the fewer they are, since a page that was changed often
-    /// is written once.
+    /// database that was made with pages of 4 KiB): before that the database is written to the disk, and while its pages are written, here
+    /// and there, batches wait longer for it. The longer the log, the fewer they are, since a page that was changed often is
+    /// written once.
     pub log_pages: u32,
 }
 
