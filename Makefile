@@ -27,9 +27,9 @@ clients: ## The vendors' official clients against the real binary over TCP
 bless: ## Rewrites the generated files that the tests compare
 	PATCHBAY_BLESS=1 cargo nextest run --workspace --locked -E 'test(openapi) or test(policy_matrix) or test(example_config)'
 
-bench: ## Durable updates beside OpenLDAP, PocketBase and the echo ceiling
+bench: ## Durable updates beside OpenLDAP, PocketBase and the echo ceiling; BENCH="--patchbay FILE --label NAME" for another build
 	cargo build --release --locked
-	cargo run --release --locked --manifest-path bench/Cargo.toml -- --rounds 5 --seconds 3 --connections 1,16,64,256 --users 100000 --out bench/results
+	cargo run --release --locked --manifest-path bench/Cargo.toml -- --rounds 5 --seconds 3 --connections 1,16,64,256 --users 100000 --out bench/results $(BENCH)
 
 guided: ## The binary to deploy, built twice: guided by a profile of the first under load
 	scripts/guided-build

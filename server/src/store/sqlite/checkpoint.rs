@@ -32,16 +32,14 @@ use super::{open::BUSY_TIMEOUT, write_back::write_back, writer::Shared};
 /// How many times in a row the log is copied at most.
 const ROUNDS: usize = 4;
 /// How often the database is written to the disk at most before the log begins anew: once for what gathered since the last time,
-/// which takes long, and then for what came meanwhile, which is less each time.
+/// which takes long, and then for what came meanwhile, which is less each time if the disk is faster than the load.
 const PASSES: usize = 5;
-/// At most about so many changed pages are written at a time: some milliseconds of the disk's time.
-const PAGES: u64 = 512;
 /// So few pages may be left to the writer, to copy or to write to the disk: he holds up everybody meanwhile.
 const REST: i64 = 256;
 /// How long a new beginning of the log may wait for readers.
 const RESTART_TIMEOUT: Duration = Duration::from_millis(20);
 /// The bytes that are read ahead at a time.
-const PIECE: usize = 64 << 10;
+const READ_PIECE: usize = 64 << 10;
 
 /// How far a checkpoint goes.
 #[derive(Clone, Copy)]
@@ -54,12 +52,21 @@ pub(super) enum Mode {
     Truncate,
 }
 
-/// How long the log is and how much of it is in the database, in pages.
+/// How long the log is and how much of it is in the database, in pages; -1 if another process is just copying it.
 pub(super) struct Progress {
     /// True if others, who write, read or copy the log themselves, kept the checkpoint from what its mode asks for.
     pub(super) hindered: bool,
     log: i64,
     copied: i64,
+}
+
+/// What a checkpoint leaves for the next to know, in pages of the log.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+struct Past {
+    /// How long it was.
+    log: i64,
+    /// How much of it is in the database and on the disk there.
+    written: i64,
 }
 
 /// Runs one checkpoint.
@@ -119,13 +126,13 @@ impl Checkpointer {
     /// Works every so often until the other end of `stop` is gone. What is read ahead is read in stretches as long as the time between
     /// two checkpoints, so that the log is copied meanwhile however slow the disk is.
     pub(super) fn run(&self, every: Duration, stop: &Receiver<()>) {
-        let (mut seen, mut ahead) = (0, 0..self.ahead);
+        let (mut past, mut ahead) = (Past::default(), 0..self.ahead);
         while stop.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
             let began = Instant::now();
             let stopped = || stop.try_recv() == Err(TryRecvError::Disconnected);
             ahead = self.read_ahead(ahead, || began.elapsed() >= every || stopped());
-            match self.tick(seen, stopped) {
-                Ok(log) => seen = log,
+            match self.tick(past, stopped) {
+                Ok(now) => past = now,
                 Err(error) => tracing::warn!(%error, "a checkpoint failed; it is tried again"),
             }
         }
@@ -137,9 +144,9 @@ impl Checkpointer {
         if part.is_empty() {
             return part;
         }
-        let mut piece = vec![0; PIECE];
+        let mut piece = vec![0; READ_PIECE];
         while !part.is_empty() && !enough() {
-            let most = PIECE.min(usize::try_from(part.end - part.start).unwrap_or(PIECE));
+            let most = READ_PIECE.min(usize::try_from(part.end - part.start).unwrap_or(READ_PIECE));
             match self.database.read_at(&mut piece[..most], part.start) {
                 Ok(0) => part.start = part.end,
                 Ok(length) => part.start += length as u64,
@@ -153,38 +160,50 @@ impl Checkpointer {
         part
     }
 
-    /// Copies what the log has gained since it was `seen` long; answers how long it is now. The length that the database
-    /// tells stays as it is until the next write, even if the log has begun anew. Ends early if the store is `closed`.
-    fn tick(&self, seen: i64, closed: impl Fn() -> bool) -> rusqlite::Result<i64> {
-        let log = self.copy()?;
-        if log < i64::from(self.log_pages) || log == seen {
-            return Ok(log);
+    /// Copies what the log has gained; if it is long by now, writes the database to the disk and asks the writer to let the log begin anew.
+    /// The length that the database tells stays as it is until the next write, even if the log has begun anew: once is enough.
+    fn tick(&self, past: Past, closed: impl Fn() -> bool) -> rusqlite::Result<Past> {
+        let now = self.copy()?;
+        if now.log < 0 {
+            return Ok(past);
         }
-        let log = self.write_back(log, closed)?;
-        self.shared.reset.store(true, Ordering::Relaxed);
-        Ok(log)
+        // Less of it in the database than before: it has begun anew.
+        let written = if now.copied < past.written { 0 } else { past.written };
+        if now.log < i64::from(self.log_pages) || now.log == past.log {
+            return Ok(Past { log: now.log, written });
+        }
+        let past = self.settle(now, written, &closed)?;
+        if !closed() {
+            self.shared.reset.store(true, Ordering::Relaxed);
+        }
+        Ok(past)
     }
 
-    /// Writes the database to the disk, and what is copied meanwhile, until little of it is not there; answers how long the log
-    /// is by then. What the log has gained bounds the pages that have changed, so pieces are as many as keep each of them short.
-    fn write_back(&self, log: i64, closed: impl Fn() -> bool) -> rusqlite::Result<i64> {
-        let (mut written, mut log) = (0, log);
+    /// Writes to the disk what has been copied into the database, and what is copied meanwhile, until little of it is not there.
+    fn settle(&self, mut now: Progress, mut written: i64, closed: impl Fn() -> bool) -> rusqlite::Result<Past> {
         for _ in 0..PASSES {
-            let pieces = (log - written).unsigned_abs() / PAGES;
-            if let Err(error) = write_back(&self.database, pieces, &closed) {
+            // Where a reader keeps the log from being copied there is nothing new to write.
+            if now.copied == written || closed() {
+                break;
+            }
+            if let Err(error) = write_back(&self.database, &closed) {
                 tracing::warn!(%error, "the database was not synced ahead; the writer does it");
             }
-            written = log;
-            log = run(&self.conn, Mode::Passive)?.log;
-            if log - written <= REST || closed() {
+            written = now.copied;
+            let next = run(&self.conn, Mode::Passive)?;
+            if next.copied < written {
+                break;
+            }
+            now = next;
+            if now.copied - written <= REST {
                 break;
             }
         }
-        Ok(log)
+        Ok(Past { log: now.log, written })
     }
 
-    /// Copies the log until little of it is left; answers how long it is, in pages.
-    fn copy(&self) -> rusqlite::Result<i64> {
+    /// Copies the log until little of it is left.
+    fn copy(&self) -> rusqlite::Result<Progress> {
         let mut progress = run(&self.conn, Mode::Passive)?;
         for _ in 1..ROUNDS {
             if progress.log - progress.copied <= REST {
@@ -192,7 +211,7 @@ impl Checkpointer {
             }
             progress = run(&self.conn, Mode::Passive)?;
         }
-        Ok(progress.log)
+        Ok(progress)
     }
 }
 
@@ -233,13 +252,54 @@ mod tests {
         };
         let asked = || shared.reset.swap(false, Ordering::Relaxed);
         write();
-        let seen = checkpointer.tick(0, || false).unwrap();
-        assert!(seen > 1 && asked());
+        let past = checkpointer.tick(Past::default(), || false).unwrap();
+        assert!(past.log > 1 && past.written == past.log && asked());
         restart(&writer).unwrap();
-        assert_eq!((checkpointer.tick(seen, || false).unwrap(), asked()), (seen, false));
+        assert_eq!((checkpointer.tick(past, || false).unwrap(), asked()), (past, false));
         write();
         write();
-        assert!(checkpointer.tick(seen, || false).unwrap() != seen && asked());
+        let now = checkpointer.tick(past, || false).unwrap();
+        assert!(now.log != past.log && now.written == now.log && asked());
+        restart(&writer).unwrap();
+        write();
+        let now = checkpointer.tick(now, || false).unwrap();
+        assert!(now.log < past.log && now.written == now.log && asked(), "begun anew");
+        write();
+        checkpointer.tick(now, || true).unwrap();
+        assert!(!asked(), "not while the store is closed");
+    }
+
+    #[test]
+    fn what_a_reader_keeps_from_being_copied_is_not_written_to_the_disk_again_and_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (writer, _changes) = open::prepare(folder.path(), 100, false).unwrap();
+        let file = folder.path().join(open::FILE);
+        let connect = |access| open::connect(&file, access, 100).unwrap();
+        let checkpointer = Checkpointer::new(connect(open::Access::ReadWrite), &file, Arc::default(), 1, 0).unwrap();
+        let write = || {
+            let sql = "INSERT INTO tenants (tenant, doc) VALUES (randomblob(16), zeroblob(9000))";
+            writer.execute(sql, []).unwrap();
+        };
+        let pieces = Cell::new(0);
+        let tick = |past| {
+            pieces.set(0);
+            let now = checkpointer
+                .tick(past, || pieces.replace(pieces.get() + 1) > 1000)
+                .unwrap();
+            (now, pieces.get())
+        };
+        let reader = connect(open::Access::ReadOnly);
+        reader.execute_batch("BEGIN; SELECT * FROM tenants").unwrap();
+        write();
+        let (past, _) = tick(Past::default());
+        write();
+        let (now, pieces) = tick(past);
+        assert!(now.log > past.log && past.log > past.written);
+        assert_eq!((now.written, pieces), (past.written, 1), "asked once, at the end");
+        reader.execute_batch("COMMIT").unwrap();
+        write();
+        let (now, pieces) = tick(now);
+        assert!(now.written == now.log && pieces > 2);
     }
 
     #[test]
@@ -259,7 +319,7 @@ mod tests {
             asked.set(0);
             checkpointer.read_ahead(part, || asked.replace(asked.get() + 1) == pieces)
         };
-        let piece = PIECE as u64;
+        let piece = READ_PIECE as u64;
         assert_eq!(left(0..1_500_000, u64::MAX), 1_500_000..1_500_000);
         assert_eq!(asked.get(), 1_500_000_u64.div_ceil(piece));
         assert_eq!(left(0..u64::MAX, 3), 3 * piece..u64::MAX);

@@ -3,36 +3,56 @@
 //! Syncing all of a database at once puts tens of thousands of its pages before the disk, and whoever wants a batch of the log
 //! synced meanwhile waits behind them. Between two pieces it is his turn.
 
-use std::{fs::File, io};
+use std::{
+    fs::File,
+    io,
+    time::{Duration, Instant},
+};
 
 use memmap2::MmapOptions;
 
-/// No piece is smaller: it would be mostly the disk's answer that is waited for.
-const LEAST: u64 = 64 << 10;
+/// A piece that took longer is followed by one half as long,
+const LONG: Duration = Duration::from_millis(10);
+/// and one that took less by one twice as long: changes lie close together in one part of a file and apart in another.
+const SHORT: Duration = Duration::from_millis(5);
+/// No piece is shorter, in bytes: it would be mostly the disk's answer that is waited for.
+const LEAST: usize = 256 << 10;
+/// None is longer, since it may be full of changes.
+const MOST: usize = 8 << 20;
 
-/// Writes a file to the disk in so many pieces of equal length, from its beginning on, until it `ends` early.
+/// Writes a file to the disk piece by piece from its beginning on, until it `ends` early.
 ///
-/// A file that cannot be mapped, since there is no address space for it or it is not open for reading and writing, is written all at
-/// once. What is changed meanwhile may be left out. Whatever the disk refuses is also told to whoever else has the file open, at
-/// his next sync.
-pub(super) fn write_back(file: &File, pieces: u64, ends: impl Fn() -> bool) -> io::Result<()> {
-    let length = file.metadata()?.len();
-    // Nothing is read or written through the mapping: it is how the system takes a part of a file to be synced.
-    let Ok(map) = MmapOptions::new().map_raw(file) else {
-        return file.sync_data();
+/// The file must be open for writing: through another descriptor the system syncs no part of it, and says nothing. What cannot be mapped,
+/// for want of address space, is synced as a whole. What is changed meanwhile may be left out. An error of writing is also told
+/// to whoever else has the file open, at his next sync.
+pub(super) fn write_back(file: &File, ends: impl Fn() -> bool) -> io::Result<()> {
+    // Nothing is read through the mapping: it is how the system takes a part of a file to be synced.
+    let map = match MmapOptions::new().map_raw_read_only(file) {
+        Ok(map) => map,
+        Err(error) => {
+            tracing::debug!(%error, "the database is not mapped; it is synced as a whole");
+            return file.sync_data();
+        }
     };
-    let piece = length.div_ceil(pieces.max(1)).max(LEAST);
-    let mut start = 0;
-    while start < length && !ends() {
-        let end = length.min(start + piece);
-        map.flush_range(in_memory(start)?, in_memory(end - start)?)?;
-        start = end;
+    let (mut start, mut length) = (0, LEAST);
+    while start < map.len() && !ends() {
+        let piece = length.min(map.len() - start);
+        let began = Instant::now();
+        map.flush_range(start, piece)?;
+        length = next(length, began.elapsed());
+        start += piece;
     }
     Ok(())
 }
 
-fn in_memory(bytes: u64) -> io::Result<usize> {
-    usize::try_from(bytes).map_err(io::Error::other)
+/// How long the next piece is.
+fn next(length: usize, took: Duration) -> usize {
+    let length = match took {
+        took if took > LONG => length / 2,
+        took if took < SHORT => length * 2,
+        _ => length,
+    };
+    length.clamp(LEAST, MOST)
 }
 
 #[cfg(test)]
@@ -41,36 +61,47 @@ mod tests {
 
     use super::*;
 
-    /// How many pieces a file of so many bytes is written in, if it is asked for that many, and ends after `most`.
-    fn written(length: u64, pieces: u64, most: u32) -> u32 {
+    /// How many pieces a file of so many bytes is written in, if it ends after `most`.
+    fn written(length: u64, most: u32) -> u32 {
         let file = tempfile::tempfile().unwrap();
         file.set_len(length).unwrap();
         let written = Cell::new(0);
-        let ends = || written.get() == most || written.replace(written.get() + 1) > most;
-        write_back(&file, pieces, ends).unwrap();
+        let ends = || {
+            let ends = written.get() == most;
+            written.set(written.get() + u32::from(!ends));
+            ends
+        };
+        write_back(&file, ends).unwrap();
         written.get()
     }
 
     #[test]
-    fn a_file_is_written_in_pieces_and_in_no_smaller_ones_than_pay() {
-        assert_eq!(written(8 * LEAST, 8, 99), 8);
-        assert_eq!(written(80 * LEAST + 1, 8, 99), 8);
-        assert_eq!(written(3 * LEAST - 1, 99, 99), 3);
-        assert_eq!(written(5 * LEAST, 0, 99), 1);
-        assert_eq!(written(1, 1, 99), 1);
+    fn a_file_is_written_to_its_end_unless_it_ends_early() {
+        let least = LEAST as u64;
+        assert_eq!(written(1, 99), 1);
+        assert_eq!(written(least, 99), 1);
+        assert_eq!(written(least + 1, 99), 2);
+        assert!((7..=100).contains(&written(100 * least, 1000)));
+        assert_eq!(written(100 * least, 3), 3);
+        assert_eq!(written(100 * least, 0), 0);
     }
 
     #[test]
-    fn it_ends_early_if_it_is_to() {
-        assert_eq!(written(8 * LEAST, 8, 3), 3);
-        assert_eq!(written(8 * LEAST, 8, 0), 0);
+    fn a_piece_is_as_long_as_the_one_before_was_fast() {
+        let millis = Duration::from_millis;
+        assert_eq!(next(2 * LEAST, millis(11)), LEAST);
+        assert_eq!(next(2 * LEAST, millis(7)), 2 * LEAST);
+        assert_eq!(next(2 * LEAST, millis(4)), 4 * LEAST);
+        assert_eq!(next(LEAST, millis(5000)), LEAST);
+        assert_eq!(next(MOST, millis(0)), MOST);
     }
 
     #[test]
-    fn a_file_that_cannot_be_mapped_is_written_at_once() {
+    fn a_file_that_cannot_be_mapped_is_synced_as_a_whole() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("file");
-        std::fs::write(&path, "text").unwrap();
-        write_back(&File::open(path).unwrap(), 1, || panic!("asked for pieces")).unwrap();
+        let file = File::create(folder.path().join("file")).unwrap();
+        file.set_len(1).unwrap();
+        // A mapping wants to be read, and this descriptor is for writing alone.
+        write_back(&file, || panic!("asked for pieces")).unwrap();
     }
 }
