@@ -190,6 +190,7 @@ impl Checkpointer {
                 tracing::warn!(%error, "the database was not synced ahead; the writer does it");
             }
             written = now.copied;
+            // Less than before: another process is copying, or the log has begun anew.
             let next = run(&self.conn, Mode::Passive)?;
             if next.copied < written {
                 break;
