@@ -27,7 +27,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{open::BUSY_TIMEOUT, write_back::write_back, writer::Shared};
+use super::{loss, open::BUSY_TIMEOUT, write_back::write_back, writer::Shared};
 
 /// How many times in a row the log is copied at most.
 const ROUNDS: usize = 4;
@@ -131,11 +131,24 @@ impl Checkpointer {
             let began = Instant::now();
             let stopped = || stop.try_recv() == Err(TryRecvError::Disconnected);
             ahead = self.read_ahead(ahead, || began.elapsed() >= every || stopped());
+            if self.shared.loss.check().is_err() {
+                return self.hold_log(stop);
+            }
             match self.tick(past, stopped) {
                 Ok(now) => past = now,
+                Err(error) if self.shared.loss.found_in(&error) => {}
                 Err(error) => tracing::warn!(%error, "a checkpoint failed; it is tried again"),
             }
         }
+    }
+
+    /// Keeps the log, and copies no more of it, until the other end of `stop` is gone.
+    fn hold_log(&self, stop: &Receiver<()>) {
+        if let Err(error) = loss::hold_log(&self.conn) {
+            tracing::error!(%error, "another process may give up the log though the disk did not keep all of the database");
+        }
+        // Nothing is ever sent: it ends with the store.
+        while stop.recv().is_ok() {}
     }
 
     /// Has the system read a part of the database into its own memory, piece by piece until it is `enough`; answers the part that is
@@ -173,7 +186,7 @@ impl Checkpointer {
             return Ok(Past { log: now.log, written });
         }
         let past = self.settle(now, written, &closed)?;
-        if !closed() {
+        if !closed() && self.shared.loss.check().is_ok() {
             self.shared.reset.store(true, Ordering::Relaxed);
         }
         Ok(past)
@@ -187,7 +200,8 @@ impl Checkpointer {
                 break;
             }
             if let Err(error) = write_back(&self.database, &closed) {
-                tracing::warn!(%error, "the database was not synced ahead; the writer does it");
+                self.shared.loss.found(&error);
+                break;
             }
             written = now.copied;
             // Less than before: another process is copying, or the log has begun anew.
@@ -301,6 +315,41 @@ mod tests {
         write();
         let (now, pieces) = tick(now);
         assert!(now.written == now.log && pieces > 2);
+    }
+
+    #[test]
+    fn the_log_is_kept_where_the_disk_does_not_keep_the_database() {
+        let folder = tempfile::tempdir().unwrap();
+        let (writer, _changes) = open::prepare(folder.path(), 100, false).unwrap();
+        let file = folder.path().join(open::FILE);
+        let connect = || open::connect(&file, open::Access::ReadWrite, 100).unwrap();
+        let shared = Arc::new(Shared::default());
+        // It can be opened for writing, and every sync of it fails.
+        let refusing = Path::new("/dev/full");
+        let checkpointer = Checkpointer::new(connect(), refusing, shared.clone(), 1, 0).unwrap();
+        let write = || {
+            let sql = "INSERT INTO tenants (tenant, doc) VALUES (randomblob(16), zeroblob(9000))";
+            writer.execute(sql, []).unwrap();
+        };
+        write();
+        checkpointer.tick(Past::default(), || false).unwrap();
+        assert!(shared.loss.check().is_err() && !shared.reset.load(Ordering::Relaxed));
+        let (stop, stopped) = std::sync::mpsc::channel();
+        let other = connect();
+        other.busy_timeout(Duration::ZERO).unwrap();
+        let holding = std::thread::spawn(move || checkpointer.run(Duration::ZERO, &stopped));
+        let longest = Instant::now() + Duration::from_secs(10);
+        write();
+        while !run(&other, Mode::Truncate).unwrap().hindered {
+            assert!(Instant::now() < longest, "the log is given up by another process");
+            write();
+        }
+        drop(stop);
+        holding.join().unwrap();
+        assert!(
+            !run(&other, Mode::Truncate).unwrap().hindered,
+            "until the store is closed"
+        );
     }
 
     #[test]

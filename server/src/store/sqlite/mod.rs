@@ -15,6 +15,7 @@ mod crowd;
 mod fault;
 mod ledger;
 mod lines;
+mod loss;
 mod open;
 mod prepare;
 mod read;
@@ -343,6 +344,7 @@ impl Store for SqliteStore {
 
     async fn ready(&self) -> Result<(), Error> {
         self.readers.probe()?;
+        self.shared.loss.check()?;
         if self.shared.failing.load(Ordering::Relaxed) {
             self.queue.probe().await?;
         }

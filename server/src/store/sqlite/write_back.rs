@@ -23,8 +23,8 @@ const MOST: usize = 8 << 20;
 /// Writes a file to the disk piece by piece from its beginning on, until it `ends` early.
 ///
 /// The file must be open for writing: through another descriptor the system syncs no part of it, and says nothing. What cannot be mapped,
-/// for want of address space, is synced as a whole. What is changed meanwhile may be left out. An error of writing is also told
-/// to whoever else has the file open, at his next sync.
+/// for want of address space, is synced as a whole. What is changed meanwhile may be left out. An error of writing is told once for each open file:
+/// see [`Loss`](super::loss::Loss).
 pub(super) fn write_back(file: &File, ends: impl Fn() -> bool) -> io::Result<()> {
     // Nothing is read through the mapping: it is how the system takes a part of a file to be synced.
     let map = match MmapOptions::new().map_raw_read_only(file) {

@@ -32,6 +32,7 @@ use super::{
     checkpoint, commit,
     crowd::{Crowd, Gathering},
     fault::{Fault, failure},
+    loss::{self, Loss},
     prepare::Prepared,
     remember,
     statements::{Sql, Statements},
@@ -87,6 +88,8 @@ pub(super) struct Shared {
     gathering: Gathering,
     /// True since a batch failed, until one succeeds.
     pub(super) failing: AtomicBool,
+    /// Whether the disk has not kept a part of the database.
+    pub(super) loss: Loss,
     /// True while the checkpointer wants the log to begin anew.
     pub(super) reset: AtomicBool,
     /// True once the writer has ended.
@@ -219,7 +222,19 @@ impl<'c> Writer<'c> {
             crowd.done(count, &self.shared.gathering);
             self.reset_log();
         }
-        match checkpoint::run(self.statements.conn, checkpoint::Mode::Truncate) {
+        self.empty_log();
+    }
+
+    /// Leaves a database without a log, if all of it can be had there.
+    fn empty_log(&self) {
+        let conn = self.statements.conn;
+        if self.shared.loss.check().is_err() {
+            if let Err(error) = loss::leave_log(conn) {
+                tracing::error!(%error, "the log may be given up though the disk did not keep all of the database");
+            }
+            return;
+        }
+        match checkpoint::run(conn, checkpoint::Mode::Truncate) {
             Ok(progress) if progress.hindered => {
                 tracing::warn!("the log was not emptied at the end, since it is still used; nothing of it is lost");
             }
@@ -268,6 +283,7 @@ impl<'c> Writer<'c> {
 
     /// Runs a transaction. Whatever goes wrong, panics included, it is undone and the writer goes on.
     fn attempt<T>(&mut self, transaction: impl FnOnce(&mut Self) -> rusqlite::Result<T>) -> Result<T, Error> {
+        self.shared.loss.check()?;
         let outcome = match catch_unwind(AssertUnwindSafe(|| transaction(self))) {
             Ok(outcome) => outcome.map_err(|error| failure(&error)),
             Err(panic) => Err(Error::internal(format!("the writer panicked: {}", told(&*panic)))),
@@ -366,10 +382,12 @@ impl<'c> Writer<'c> {
     /// Lets the log begin anew if the checkpointer asks for it: what is not yet in the database is little by then. Done
     /// here, between two batches, so that nobody has to fight the writer for its lock.
     fn reset_log(&mut self) {
-        if !self.shared.reset.swap(false, Ordering::Relaxed) {
+        if !self.shared.reset.swap(false, Ordering::Relaxed) || self.shared.loss.check().is_err() {
             return;
         }
-        if let Err(error) = checkpoint::restart(self.statements.conn) {
+        if let Err(error) = checkpoint::restart(self.statements.conn)
+            && !self.shared.loss.found_in(&error)
+        {
             tracing::warn!(%error, "the log was not reset; it is tried again");
         }
     }
