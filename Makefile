@@ -1,5 +1,8 @@
 # Every target installs what it needs or fails with the command that does.
-.PHONY: test check unit clients bench guided fuzz deny install bless help
+.PHONY: test check unit clients bench guided fuzz deny install bless help target/release/patchbay
+
+# The binary that is measured.
+PATCHBAY ?= target/guided/patchbay
 
 help: ## Shows the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,11 +30,17 @@ clients: ## The vendors' official clients against the real binary over TCP
 bless: ## Rewrites the generated files that the tests compare
 	PATCHBAY_BLESS=1 cargo nextest run --workspace --locked -E 'test(openapi) or test(policy_matrix) or test(example_config)'
 
-bench: ## Durable updates beside OpenLDAP, PocketBase and the echo ceiling; BENCH="--patchbay FILE --label NAME" for another build
-	cargo build --release --locked
-	cargo run --release --locked --manifest-path bench/Cargo.toml -- --rounds 5 --seconds 3 --connections 1,16,64,256 --users 100000 --out bench/results $(BENCH)
+bench: $(PATCHBAY) ## The guided build beside OpenLDAP, PocketBase and the echo ceiling; PATCHBAY=target/release/patchbay BENCH="--label plain" for the plain one
+	cargo run --release --locked --manifest-path bench/Cargo.toml -- --patchbay $(PATCHBAY) --rounds 5 --seconds 3 --connections 1,16,64,256 --users 100000 --out bench/results $(BENCH)
 
-guided: ## The binary to deploy, built twice: guided by a profile of the first under load
+# Built again only if what it is built of has changed since.
+target/guided/patchbay: scripts/guided-build Cargo.toml Cargo.lock .cargo/config.toml $(shell find core server -type f)
+	scripts/guided-build
+
+target/release/patchbay:
+	cargo build --release --locked
+
+guided: ## The release binary to deploy, built twice: guided by a profile of the first under load
 	scripts/guided-build
 
 fuzz: ## Every decoder, 30 seconds each

@@ -57,7 +57,7 @@ fn main() -> Result<()> {
         stop: &stop,
     };
     let field = Field::prepare(&site, &chosen)?;
-    let samples = rounds::run(&options, &field.contestants, &stop)?;
+    let samples = rounds::run(&options, &field.contestants, folder.path(), &stop)?;
     let report = Report::new(&options, machine, &field, samples)?;
     // The servers stop before their folder goes.
     drop(field);

@@ -1,5 +1,7 @@
 //! Measures every system once per round at every connection count, in turns, so that the machine's drift cancels.
 
+use std::fs::File;
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::thread::sleep;
 use std::time::Duration;
@@ -13,8 +15,10 @@ use crate::machine;
 use crate::peers::{Contestant, Usage};
 use crate::system::System;
 
-/// Lets a server finish what it does after its last reply, such as a checkpoint.
+/// Lets a server finish what it does after its last reply.
 const PAUSE: Duration = Duration::from_millis(200);
+/// The same after updates: Patchbay copies its log within a second of the last one, and then the database goes to the disk.
+const PAUSE_AFTER_UPDATES: Duration = Duration::from_secs(2);
 
 /// One measurement.
 #[derive(Debug, Clone, Serialize)]
@@ -43,8 +47,9 @@ pub struct Sample {
     pub refused: u64,
 }
 
-/// Runs all rounds. Each round starts with another system, so that none always follows the same one.
-pub fn run(options: &Options, contestants: &[Contestant], stop: &AtomicBool) -> Result<Vec<Sample>> {
+/// Runs all rounds, of servers whose data is in `folder`. Each round starts with another system, so that none is always the first.
+pub fn run(options: &Options, contestants: &[Contestant], folder: &Path, stop: &AtomicBool) -> Result<Vec<Sample>> {
+    let folder = File::open(folder)?;
     let (mut samples, mut source) = (Vec::new(), Source::new());
     for round in 0..options.rounds {
         for &connections in &options.connections {
@@ -54,11 +59,21 @@ pub fn run(options: &Options, contestants: &[Contestant], stop: &AtomicBool) -> 
                     .with_context(|| format!("{} at {connections} connections", contestant.system.name()))?;
                 progress(options, &sample);
                 samples.push(sample);
-                sleep(PAUSE);
+                rest(contestant.system, &folder)?;
             }
         }
     }
     Ok(samples)
+}
+
+/// Keeps the next measurement free of what this one left behind: pages that a server, or the system for it, has yet to write.
+fn rest(system: System, folder: &File) -> Result<()> {
+    if !system.writes() {
+        sleep(PAUSE);
+        return Ok(());
+    }
+    sleep(PAUSE_AFTER_UPDATES);
+    rustix::fs::syncfs(folder).context("writing out what a server left to the system")
 }
 
 fn measure(

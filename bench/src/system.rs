@@ -72,6 +72,19 @@ impl System {
         !matches!(self, Self::SlapdModify | Self::PocketbaseUpdate)
     }
 
+    /// Whether its requests are stored.
+    pub const fn writes(self) -> bool {
+        matches!(
+            self,
+            Self::PatchbayUpdate
+                | Self::SlapdModify
+                | Self::PocketbaseUpdate
+                | Self::NermUpdate
+                | Self::SoftwareoneUpdate
+                | Self::TrustedTwinUpdate
+        )
+    }
+
     /// Whether it is measured only if it is asked for: what the other dialects cost is not compared with anything.
     const fn is_extra(self) -> bool {
         matches!(
