@@ -225,21 +225,23 @@ impl<'c> Writer<'c> {
         self.empty_log();
     }
 
-    /// Leaves a database without a log, if all of it can be had there.
+    /// Leaves a database without a log, if the disk keeps all of it there.
     fn empty_log(&self) {
         let conn = self.statements.conn;
-        if self.shared.loss.check().is_err() {
-            if let Err(error) = loss::leave_log(conn) {
-                tracing::error!(%error, "the log may be given up though the disk did not keep all of the database");
+        if self.shared.loss.check().is_ok() {
+            match checkpoint::run(conn, checkpoint::Mode::Truncate) {
+                Ok(progress) if progress.hindered => {
+                    tracing::warn!("the log was not emptied at the end, since it is still used; nothing of it is lost");
+                }
+                Ok(_) => {}
+                Err(error) if self.shared.loss.found_in(&error) => {}
+                Err(error) => tracing::warn!(%error, "the log was not emptied at the end; the next start does it"),
             }
-            return;
         }
-        match checkpoint::run(conn, checkpoint::Mode::Truncate) {
-            Ok(progress) if progress.hindered => {
-                tracing::warn!("the log was not emptied at the end, since it is still used; nothing of it is lost");
-            }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "the log was not emptied at the end; the next start does it"),
+        if self.shared.loss.check().is_err()
+            && let Err(error) = loss::leave_log(conn)
+        {
+            tracing::error!(%error, "the log may be given up though the disk did not keep all of the database");
         }
     }
 
