@@ -237,6 +237,12 @@ mod tests {
     use super::*;
     use crate::store::sqlite::open;
 
+    /// Writes so many bytes and a few more.
+    fn grow(conn: &Connection, bytes: u32) {
+        let sql = "INSERT INTO tenants (tenant, doc) VALUES (randomblob(16), zeroblob(?1))";
+        conn.execute(sql, [bytes]).unwrap();
+    }
+
     #[test]
     fn a_connection_waits_as_before_whether_the_log_begins_anew_or_not() {
         let folder = tempfile::tempdir().unwrap();
@@ -261,10 +267,7 @@ mod tests {
         let copier = open::connect(&file, open::Access::ReadWrite, 100).unwrap();
         let shared = Arc::new(Shared::default());
         let checkpointer = Checkpointer::new(copier, &file, shared.clone(), 1, 0).unwrap();
-        let write = || {
-            let sql = "INSERT INTO tenants (tenant, doc) VALUES (randomblob(16), zeroblob(9000))";
-            writer.execute(sql, []).unwrap();
-        };
+        let write = || grow(&writer, 9000);
         let asked = || shared.reset.swap(false, Ordering::Relaxed);
         write();
         let past = checkpointer.tick(Past::default(), || false).unwrap();
@@ -291,10 +294,7 @@ mod tests {
         let file = folder.path().join(open::FILE);
         let connect = |access| open::connect(&file, access, 100).unwrap();
         let checkpointer = Checkpointer::new(connect(open::Access::ReadWrite), &file, Arc::default(), 1, 0).unwrap();
-        let write = || {
-            let sql = "INSERT INTO tenants (tenant, doc) VALUES (randomblob(16), zeroblob(9000))";
-            writer.execute(sql, []).unwrap();
-        };
+        let write = || grow(&writer, 9000);
         let pieces = Cell::new(0);
         let tick = |past| {
             pieces.set(0);
@@ -327,10 +327,7 @@ mod tests {
         // It can be opened for writing, and every sync of it fails.
         let refusing = Path::new("/dev/full");
         let checkpointer = Checkpointer::new(connect(), refusing, shared.clone(), 1, 0).unwrap();
-        let write = || {
-            let sql = "INSERT INTO tenants (tenant, doc) VALUES (randomblob(16), zeroblob(9000))";
-            writer.execute(sql, []).unwrap();
-        };
+        let write = || grow(&writer, 9000);
         write();
         checkpointer.tick(Past::default(), || false).unwrap();
         assert!(shared.loss.check().is_err() && !shared.reset.load(Ordering::Relaxed));
@@ -356,8 +353,7 @@ mod tests {
     fn the_database_is_read_ahead_as_far_as_it_is_worth_it() {
         let folder = tempfile::tempdir().unwrap();
         let (writer, _changes) = open::prepare(folder.path(), 100, false).unwrap();
-        let sql = "INSERT INTO tenants (tenant, doc) VALUES (randomblob(16), zeroblob(3000000))";
-        writer.execute(sql, []).unwrap();
+        grow(&writer, 3_000_000);
         run(&writer, Mode::Truncate).unwrap();
         let file = folder.path().join(open::FILE);
         assert!(file.metadata().unwrap().len() > 3_000_000);
@@ -383,8 +379,7 @@ mod tests {
         let (writer, _changes) = open::prepare(folder.path(), 100, false).unwrap();
         let reader = open::connect(&folder.path().join(open::FILE), open::Access::ReadOnly, 100).unwrap();
         reader.execute_batch("BEGIN; SELECT * FROM tenants").unwrap();
-        let sql = "INSERT INTO tenants (tenant, doc) VALUES (randomblob(16), zeroblob(9))";
-        writer.execute(sql, []).unwrap();
+        grow(&writer, 9);
         writer.busy_timeout(Duration::ZERO).unwrap();
         assert!(run(&writer, Mode::Truncate).unwrap().hindered);
         reader.execute_batch("COMMIT").unwrap();
