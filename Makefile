@@ -2,7 +2,7 @@
 .PHONY: test check unit clients bench guided fuzz deny install bless help target/release/patchbay
 
 # The binary that is measured.
-PATCHBAY ?= target/guided/patchbay
+PATCHBAY = target/guided/patchbay
 
 help: ## Shows the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
