@@ -131,21 +131,26 @@ impl Checkpointer {
             let began = Instant::now();
             let stopped = || stop.try_recv() == Err(TryRecvError::Disconnected);
             ahead = self.read_ahead(ahead, || began.elapsed() >= every || stopped());
-            if self.shared.loss.check().is_err() {
-                return self.hold_log(stop);
+            if self.shared.loss.check().is_ok() {
+                match self.tick(past, stopped) {
+                    Ok(now) => past = now,
+                    Err(error) if self.shared.loss.found_in(&error) => {}
+                    Err(error) => tracing::warn!(%error, "a checkpoint failed; it is tried again"),
+                }
             }
-            match self.tick(past, stopped) {
-                Ok(now) => past = now,
-                Err(error) if self.shared.loss.found_in(&error) => {}
-                Err(error) => tracing::warn!(%error, "a checkpoint failed; it is tried again"),
+            if self.shared.loss.check().is_err() {
+                return self.hold_log(every, stop);
             }
         }
     }
 
     /// Keeps the log, and copies no more of it, until the other end of `stop` is gone.
-    fn hold_log(&self, stop: &Receiver<()>) {
-        if let Err(error) = loss::hold_log(&self.conn) {
-            tracing::error!(%error, "another process may give up the log though the disk did not keep all of the database");
+    fn hold_log(&self, every: Duration, stop: &Receiver<()>) {
+        while let Err(error) = loss::hold_log(&self.conn) {
+            tracing::error!(%error, "another process may give up the log though the disk did not keep all of the database; tried again");
+            if stop.recv_timeout(every) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
         }
         // Nothing is ever sent: it ends with the store.
         while stop.recv().is_ok() {}
@@ -336,11 +341,12 @@ mod tests {
         other.busy_timeout(Duration::ZERO).unwrap();
         let holding = std::thread::spawn(move || checkpointer.run(Duration::ZERO, &stopped));
         let longest = Instant::now() + Duration::from_secs(10);
-        write();
         while !run(&other, Mode::Truncate).unwrap().hindered {
             assert!(Instant::now() < longest, "the log is given up by another process");
-            write();
+            std::thread::yield_now();
         }
+        let sql = "DELETE FROM tenants";
+        other.execute(sql, []).expect_err("nor does another process write");
         drop(stop);
         holding.join().unwrap();
         assert!(

@@ -21,11 +21,13 @@ pub(super) struct Loss {
 impl Loss {
     /// Takes note of it.
     pub(super) fn found(&self, error: &dyn Display) {
-        self.found.store(true, Ordering::SeqCst);
+        if self.found.swap(true, Ordering::SeqCst) {
+            return;
+        }
         tracing::error!(
             %error,
-            "the disk did not keep a part of the database. Nothing is lost, since the log has it, but nothing more is written: check \
-             the disk, then start again"
+            "the disk did not keep a part of the database or its log, so nothing more is written: check the disk, stop whatever else \
+             uses the folder, then start again"
         );
     }
 
@@ -56,10 +58,10 @@ pub(super) fn leave_log(conn: &Connection) -> rusqlite::Result<()> {
         .map(|_| ())
 }
 
-/// Keeps the log from beginning anew in any process, for as long as the connection is open.
+/// Keeps every process from writing and the log from beginning anew, for as long as the connection is open.
 pub(super) fn hold_log(conn: &Connection) -> rusqlite::Result<()> {
     leave_log(conn)?;
-    conn.execute_batch("BEGIN; SELECT count(*) FROM tenants")
+    conn.execute_batch("BEGIN IMMEDIATE")
 }
 
 #[cfg(test)]
