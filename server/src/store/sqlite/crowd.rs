@@ -1,8 +1,9 @@
-//! How many callers there are at once, and the writer's wait for half of them.
+//! How many callers there are at once, the writer's wait for two fifths of them, and that no batch takes more than half.
 //!
 //! What a batch costs is mostly the same for few changesets as for many. While one half of the callers waits for a batch, the
 //! other half's changesets come about; a batch that begins as soon as the first of them is there would have few of them and
-//! leave the rest to another batch. How many callers there are shows when a batch is done: those in it, and those who wait by then.
+//! leave the rest to another batch. One that took them all would leave nobody to make use of the processors while it is synced, and
+//! the next would take them all again. How many callers there are shows when a batch is done: those in it, and those who wait by then.
 
 use std::{
     sync::{
@@ -86,9 +87,14 @@ impl Crowd {
         }
     }
 
-    /// Waits for half of them, if they are many.
-    pub(super) fn gather(&mut self, gathering: &Gathering) {
-        self.alone = self.size >= FEW && !gathering.wait(self.most.min(self.size / 2), self.longest);
+    /// Waits for two fifths of them, if they are many; answers how many a batch may take.
+    pub(super) fn gather(&mut self, gathering: &Gathering) -> usize {
+        if self.size < FEW {
+            self.alone = false;
+            return self.most;
+        }
+        self.alone = !gathering.wait(self.most.min(self.size * 2 / 5), self.longest);
+        self.most.min(self.size / 2)
     }
 
     /// A batch of so many is done, but not yet answered for long. More callers than were thought show at once. Fewer show when
@@ -117,31 +123,31 @@ mod tests {
     const LONG: Duration = Duration::from_mins(1);
 
     #[test]
-    fn a_few_are_not_waited_for() {
+    fn a_few_are_not_waited_for_and_taken_together() {
         let mut crowd = Crowd::new(LONG, 256);
         let gathering = Gathering::default();
         for batch in [1, 3, 7, 3, 1, 1] {
-            crowd.gather(&gathering);
+            assert_eq!(crowd.gather(&gathering), 256);
             crowd.done(batch, &gathering);
         }
     }
 
     #[test]
-    fn the_writer_goes_on_when_half_of_many_are_there() {
+    fn the_writer_goes_on_when_two_fifths_of_many_are_there_and_takes_half() {
         let gathering = Arc::new(Gathering::default());
         let mut crowd = Crowd::new(LONG, 256);
         crowd.done(16, &gathering);
         let callers = gathering.clone();
         let came = thread::spawn(move || {
-            for _ in 0..8 {
+            for _ in 0..6 {
                 let number = callers.come();
                 callers.queued(number);
             }
         });
-        crowd.gather(&gathering);
+        assert_eq!(crowd.gather(&gathering), 8);
         came.join().unwrap();
         assert!(!crowd.alone);
-        gathering.gone(8);
+        gathering.gone(6);
         assert_eq!(gathering.come(), 1);
         crowd.done(40, &gathering);
         assert_eq!(crowd.size, 41, "more show at once");
@@ -153,13 +159,13 @@ mod tests {
     }
 
     #[test]
-    fn no_more_are_waited_for_than_a_batch_may_have() {
+    fn no_more_are_waited_for_or_taken_than_a_batch_may_have() {
         let gathering = Gathering::default();
         let mut crowd = Crowd::new(LONG, 2);
         crowd.done(100, &gathering);
         gathering.come();
         gathering.come();
-        crowd.gather(&gathering);
+        assert_eq!(crowd.gather(&gathering), 2);
         assert!(!crowd.alone);
     }
 

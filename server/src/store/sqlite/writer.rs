@@ -1,8 +1,8 @@
 //! The one writer: a thread that takes what is queued, commits it as one transaction, and answers.
 //!
 //! Batches come about by themselves: while one is being synced to disk, the next one queues up. Where there are many callers
-//! the writer lets half of them gather first, see [`crowd`](super::crowd). A changeset that is refused is undone alone; if
-//! the database fails, the whole batch is undone and told so.
+//! the writer lets two fifths of them gather first and takes no more than half, see [`crowd`](super::crowd). A changeset that is
+//! refused is undone alone; if the database fails, the whole batch is undone and told so.
 
 use std::{
     any::Any,
@@ -211,10 +211,12 @@ impl<'c> Writer<'c> {
         while let Some(first) = self.next(queue, stopping) {
             let mut batch = Batch::default();
             stopping |= batch.take(first);
-            if !stopping {
-                crowd.gather(&self.shared.gathering);
-            }
-            stopping |= batch.fill(queue, self.batches.most);
+            let most = if stopping {
+                self.batches.most
+            } else {
+                crowd.gather(&self.shared.gathering)
+            };
+            stopping |= batch.fill(queue, most);
             let count = batch.jobs.len();
             self.shared.gathering.gone(count);
             self.shared.queued.fetch_sub(batch.weight, Ordering::Relaxed);
