@@ -1,6 +1,9 @@
 # Every target installs what it needs or fails with the command that does.
 .PHONY: test check unit clients bench guided fuzz deny install bless help target/release/patchbay
 
+# A build guided by a profile would be made twice at once where two targets ask for it.
+.NOTPARALLEL:
+
 # The binary that is measured.
 PATCHBAY = target/guided/patchbay
 

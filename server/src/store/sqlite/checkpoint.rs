@@ -123,9 +123,10 @@ impl Checkpointer {
         })
     }
 
-    /// Works every so often until the other end of `stop` is gone. What is read ahead is read in stretches as long as the time between
-    /// two checkpoints, so that the log is copied meanwhile however slow the disk is.
-    pub(super) fn run(&self, every: Duration, stop: &Receiver<()>) {
+    /// Works every so often until the other end of `stop` is gone, then answers the connection, which may still hold the log. What is
+    /// read ahead is read in stretches as long as the time between two checkpoints, so that the log is copied meanwhile however slow
+    /// the disk is.
+    pub(super) fn run(self, every: Duration, stop: &Receiver<()>) -> Connection {
         let (mut past, mut ahead) = (Past::default(), 0..self.ahead);
         while stop.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
             let began = Instant::now();
@@ -139,9 +140,11 @@ impl Checkpointer {
                 }
             }
             if self.shared.loss.check().is_err() {
-                return self.hold_log(every, stop);
+                self.hold_log(every, stop);
+                break;
             }
         }
+        self.conn
     }
 
     /// Keeps the log, and copies no more of it, until the other end of `stop` is gone.
@@ -237,10 +240,13 @@ impl Checkpointer {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
+    use std::{cell::Cell, sync::mpsc::channel, thread};
 
     use super::*;
-    use crate::store::sqlite::open;
+    use crate::store::sqlite::{
+        failing_disk::{SYNCS, refusing},
+        open,
+    };
 
     /// Writes so many bytes and a few more.
     fn grow(conn: &Connection, bytes: u32) {
@@ -322,37 +328,58 @@ mod tests {
         assert!(now.written == now.log && pieces > 2);
     }
 
-    #[test]
-    fn the_log_is_kept_where_the_disk_does_not_keep_the_database() {
-        let folder = tempfile::tempdir().unwrap();
-        let (writer, _changes) = open::prepare(folder.path(), 100, false).unwrap();
-        let file = folder.path().join(open::FILE);
-        let connect = || open::connect(&file, open::Access::ReadWrite, 100).unwrap();
+    /// A checkpointer in a folder of its own with something in the log, and what it shares with the writer.
+    fn with_a_log(folder: &Path) -> (Checkpointer, Arc<Shared>) {
+        let (writer, _changes) = open::prepare(folder, 100, false).unwrap();
+        let file = folder.join(open::FILE);
+        let copier = open::connect(&file, open::Access::ReadWrite, 100).unwrap();
         let shared = Arc::new(Shared::default());
-        // It can be opened for writing, and every sync of it fails.
-        let refusing = Path::new("/dev/full");
-        let checkpointer = Checkpointer::new(connect(), refusing, shared.clone(), 1, 0).unwrap();
-        let write = || grow(&writer, 9000);
-        write();
-        checkpointer.tick(Past::default(), || false).unwrap();
+        grow(&writer, 9000);
+        let checkpointer = Checkpointer::new(copier, &file, shared.clone(), 1, 0).unwrap();
+        (checkpointer, shared)
+    }
+
+    #[test]
+    fn what_the_disk_does_not_keep_of_the_database_is_found_piece_by_piece() {
+        let folder = tempfile::tempdir().unwrap();
+        let (checkpointer, shared) = with_a_log(folder.path());
+        refusing(&[libc::SYS_msync], move || {
+            checkpointer.tick(Past::default(), || false).unwrap()
+        });
         assert!(shared.loss.check().is_err() && !shared.reset.load(Ordering::Relaxed));
-        let (stop, stopped) = std::sync::mpsc::channel();
-        let other = connect();
+    }
+
+    #[test]
+    fn the_log_is_held_where_the_disk_keeps_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (checkpointer, shared) = with_a_log(folder.path());
+        let log = || {
+            folder
+                .path()
+                .join(format!("{}-wal", open::FILE))
+                .metadata()
+                .unwrap()
+                .len()
+        };
+        let before = log();
+        let other = open::connect(&folder.path().join(open::FILE), open::Access::ReadWrite, 100).unwrap();
         other.busy_timeout(Duration::ZERO).unwrap();
-        let holding = std::thread::spawn(move || checkpointer.run(Duration::ZERO, &stopped));
+        let (stop, stopped) = channel();
+        let holding = thread::spawn(move || refusing(&SYNCS, move || checkpointer.run(Duration::ZERO, &stopped)));
         let longest = Instant::now() + Duration::from_secs(10);
-        while !run(&other, Mode::Truncate).unwrap().hindered {
-            assert!(Instant::now() < longest, "the log is given up by another process");
-            std::thread::yield_now();
+        while other.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok() {
+            assert!(Instant::now() < longest, "another process may write");
+            thread::yield_now();
         }
-        let sql = "DELETE FROM tenants";
-        other.execute(sql, []).expect_err("nor does another process write");
+        assert!(shared.loss.check().is_err());
+        let given_up = || !run(&other, Mode::Truncate).unwrap().hindered;
+        assert!(!given_up());
         drop(stop);
-        holding.join().unwrap();
-        assert!(
-            !run(&other, Mode::Truncate).unwrap().hindered,
-            "until the store is closed"
-        );
+        let held = holding.join().unwrap();
+        assert!(!given_up(), "until the writer has ended too");
+        assert_eq!(log(), before);
+        drop(held);
+        assert!(given_up());
     }
 
     #[test]

@@ -12,6 +12,8 @@ mod changes;
 mod checkpoint;
 mod commit;
 mod crowd;
+#[cfg(test)]
+mod failing_disk;
 mod fault;
 mod ledger;
 mod lines;
@@ -54,6 +56,7 @@ use patchbay_core::{
     store::{Holder, Key, Store, UserKey},
     user::User,
 };
+use rusqlite::Connection;
 
 pub use self::open::{FILE, OpenError, schema_version};
 use self::{
@@ -129,7 +132,7 @@ pub struct SqliteStore {
 /// The threads behind a store.
 struct Threads {
     writer: JoinHandle<()>,
-    checkpointer: JoinHandle<()>,
+    checkpointer: JoinHandle<Connection>,
     stop_checkpointer: Sender<()>,
 }
 
@@ -168,7 +171,11 @@ impl SqliteStore {
         let every = options.checkpoint_every;
         let threads = Threads {
             writer: spawn(folder, "store-writer", move || {
-                Writer::new(&writer, writing, told, batches).run(&receiver);
+                let writer = Writer::new(&writer, writing, told, batches);
+                if serving {
+                    writer.empty_log();
+                }
+                writer.run(&receiver);
             })?,
             checkpointer: spawn(folder, "store-checkpoint", move || checkpointer.run(every, &stop))?,
             stop_checkpointer,
@@ -205,10 +212,12 @@ impl SqliteStore {
         let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(threads) = threads else { return };
         drop(threads.stop_checkpointer);
-        // The writer empties the log at its end, which it could not while the checkpointer copies it.
-        ended(threads.checkpointer);
+        // The writer empties the log at its end, which it could not while the checkpointer copies it. Where it is held it stays so
+        // until then.
+        let copier = ended(threads.checkpointer);
         self.queue.stop();
         ended(threads.writer);
+        copier.inspect(|copier| self.shared.loss.before_closing(copier));
     }
 }
 
@@ -218,7 +227,11 @@ impl Drop for SqliteStore {
     }
 }
 
-fn spawn(folder: &Path, name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
+fn spawn<T: Send + 'static>(
+    folder: &Path,
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, OpenError> {
     let thread = Builder::new().name(name.to_owned()).spawn(work);
     thread.map_err(|error| OpenError::Other {
         folder: folder.to_owned(),
@@ -226,10 +239,12 @@ fn spawn(folder: &Path, name: &str, work: impl FnOnce() + Send + 'static) -> Res
     })
 }
 
-fn ended(thread: JoinHandle<()>) {
-    if thread.join().is_err() {
+fn ended<T>(thread: JoinHandle<T>) -> Option<T> {
+    let outcome = thread.join();
+    if outcome.is_err() {
         tracing::error!("a thread of the store panicked");
     }
+    outcome.ok()
 }
 
 #[async_trait]

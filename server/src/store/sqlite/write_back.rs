@@ -38,7 +38,10 @@ pub(super) fn write_back(file: &File, ends: impl Fn() -> bool) -> io::Result<()>
     while start < map.len() && !ends() {
         let piece = length.min(map.len() - start);
         let began = Instant::now();
-        map.flush_range(start, piece)?;
+        match map.flush_range(start, piece) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            outcome => outcome?,
+        }
         length = next(length, began.elapsed());
         start += piece;
     }

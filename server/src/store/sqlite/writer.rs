@@ -32,7 +32,7 @@ use super::{
     checkpoint, commit,
     crowd::{Crowd, Gathering},
     fault::{Fault, failure},
-    loss::{self, Loss},
+    loss::Loss,
     prepare::Prepared,
     remember,
     statements::{Sql, Statements},
@@ -227,24 +227,20 @@ impl<'c> Writer<'c> {
         self.empty_log();
     }
 
-    /// Leaves a database without a log, if the disk keeps all of it there.
-    fn empty_log(&self) {
+    /// Copies all of the log into the database and cuts it to nothing; if the disk does not keep the database, leaves it.
+    pub(super) fn empty_log(&self) {
         let conn = self.statements.conn;
         if self.shared.loss.check().is_ok() {
             match checkpoint::run(conn, checkpoint::Mode::Truncate) {
                 Ok(progress) if progress.hindered => {
-                    tracing::warn!("the log was not emptied at the end, since it is still used; nothing of it is lost");
+                    tracing::warn!("the log was not emptied, since it is still used; nothing of it is lost");
                 }
                 Ok(_) => {}
                 Err(error) if self.shared.loss.found_in(&error) => {}
-                Err(error) => tracing::warn!(%error, "the log was not emptied at the end; the next start does it"),
+                Err(error) => tracing::warn!(%error, "the log was not emptied; nothing of it is lost"),
             }
         }
-        if self.shared.loss.check().is_err()
-            && let Err(error) = loss::leave_log(conn)
-        {
-            tracing::error!(%error, "the log may be given up though the disk did not keep all of the database");
-        }
+        self.shared.loss.before_closing(conn);
     }
 
     /// The next message: waits for it, or when stopping takes only what is there. While nothing comes it looks every now
@@ -289,7 +285,10 @@ impl<'c> Writer<'c> {
     fn attempt<T>(&mut self, transaction: impl FnOnce(&mut Self) -> rusqlite::Result<T>) -> Result<T, Error> {
         self.shared.loss.check()?;
         let outcome = match catch_unwind(AssertUnwindSafe(|| transaction(self))) {
-            Ok(outcome) => outcome.map_err(|error| failure(&error)),
+            Ok(outcome) => outcome.map_err(|error| {
+                self.shared.loss.found_in(&error);
+                failure(&error)
+            }),
             Err(panic) => Err(Error::internal(format!("the writer panicked: {}", told(&*panic)))),
         };
         self.shared.failing.store(outcome.is_err(), Ordering::Relaxed);
@@ -306,7 +305,8 @@ impl<'c> Writer<'c> {
         outcome
     }
 
-    /// Writes all jobs that are not refused. An error says that nothing was written.
+    /// Writes all jobs that are not refused. An error says that nothing was written, or, if it is one of the sync, that a restart
+    /// may still find it written.
     fn transaction(&mut self, jobs: &[Job]) -> rusqlite::Result<Vec<Result<Committed, Error>>> {
         self.begin()?;
         let outcomes = jobs
