@@ -27,7 +27,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{loss, open::BUSY_TIMEOUT, write_back::write_back, writer::Shared};
+use super::{open::BUSY_TIMEOUT, write_back::write_back, writer::Shared};
 
 /// How many times in a row the log is copied at most.
 const ROUNDS: usize = 4;
@@ -130,10 +130,10 @@ impl Checkpointer {
         let (mut past, mut ahead) = (Past::default(), 0..self.ahead);
         while stop.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
             let began = Instant::now();
-            let stopped = || stop.try_recv() == Err(TryRecvError::Disconnected);
-            ahead = self.read_ahead(ahead, || began.elapsed() >= every || stopped());
-            if self.shared.loss.check().is_ok() {
-                match self.tick(past, stopped) {
+            let ends = || stop.try_recv() == Err(TryRecvError::Disconnected) || self.shared.loss.check().is_err();
+            ahead = self.read_ahead(ahead, || began.elapsed() >= every || ends());
+            if !ends() {
+                match self.tick(past, ends) {
                     Ok(now) => past = now,
                     Err(error) if self.shared.loss.found_in(&error) => {}
                     Err(error) => tracing::warn!(%error, "a checkpoint failed; it is tried again"),
@@ -147,10 +147,10 @@ impl Checkpointer {
         self.conn
     }
 
-    /// Keeps the log, and copies no more of it, until the other end of `stop` is gone.
+    /// Keeps every process from writing and the log from beginning anew, and copies no more of it, until the other end of `stop` is gone.
     fn hold_log(&self, every: Duration, stop: &Receiver<()>) {
-        while let Err(error) = loss::hold_log(&self.conn) {
-            tracing::error!(%error, "another process may give up the log though the disk did not keep all of the database; tried again");
+        while let Err(error) = self.conn.execute_batch("BEGIN IMMEDIATE") {
+            tracing::error!(%error, "another process may give up the log though the disk did not keep all of the database or of it; tried again");
             if stop.recv_timeout(every) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
@@ -183,7 +183,7 @@ impl Checkpointer {
 
     /// Copies what the log has gained; if it is long by now, writes the database to the disk and asks the writer to let the log begin anew.
     /// The length that the database tells stays as it is until the next write, even if the log has begun anew: once is enough.
-    fn tick(&self, past: Past, closed: impl Fn() -> bool) -> rusqlite::Result<Past> {
+    fn tick(&self, past: Past, ends: impl Fn() -> bool) -> rusqlite::Result<Past> {
         let now = self.copy()?;
         if now.log < 0 {
             return Ok(past);
@@ -193,21 +193,21 @@ impl Checkpointer {
         if now.log < i64::from(self.log_pages) || now.log == past.log {
             return Ok(Past { log: now.log, written });
         }
-        let past = self.settle(now, written, &closed)?;
-        if !closed() && self.shared.loss.check().is_ok() {
+        let past = self.settle(now, written, &ends)?;
+        if !ends() && self.shared.loss.check().is_ok() {
             self.shared.reset.store(true, Ordering::Relaxed);
         }
         Ok(past)
     }
 
     /// Writes to the disk what has been copied into the database, and what is copied meanwhile, until little of it is not there.
-    fn settle(&self, mut now: Progress, mut written: i64, closed: impl Fn() -> bool) -> rusqlite::Result<Past> {
+    fn settle(&self, mut now: Progress, mut written: i64, ends: impl Fn() -> bool) -> rusqlite::Result<Past> {
         for _ in 0..PASSES {
             // Where a reader keeps the log from being copied there is nothing new to write.
-            if now.copied == written || closed() {
+            if now.copied == written || ends() {
                 break;
             }
-            if let Err(error) = write_back(&self.database, &closed) {
+            if let Err(error) = write_back(&self.database, &ends) {
                 self.shared.loss.found(&error);
                 break;
             }

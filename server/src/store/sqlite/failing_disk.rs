@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, env::consts::ARCH, thread};
 
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
-/// Every way to have a file written to the disk.
+/// Every call by which the store has a file written to the disk.
 pub(super) const SYNCS: [i64; 3] = [libc::SYS_fsync, libc::SYS_fdatasync, libc::SYS_msync];
 
 /// Works on a thread of its own, for which the system refuses these calls with an error of input and output, as it does for every

@@ -2,9 +2,9 @@
 //!
 //! A page that the system could not write is told of at the next sync, once for each open file, and then counts as written: to sync
 //! again proves nothing. But the log still has whatever is not surely in the database. So the log is kept from beginning
-//! anew, by other processes too, nothing more is written, and the server is not ready. A restart takes everything from the log again
-//! and copies all of it before it writes, since what the log has lost itself may lie before what it would write there. For that
-//! nothing else may have the folder open over the restart: it would know the log as copied.
+//! anew, by other processes too, nothing more is written, and the server is not ready. No connection gives it up as it is closed. A
+//! restart takes everything from the log again, and a server copies all of it before it writes, since what the log has lost itself may
+//! lie before what would be written there. For that nothing else may use the folder over the restart: it would know the log as copied.
 
 use std::{
     fmt::Display,
@@ -12,7 +12,7 @@ use std::{
 };
 
 use patchbay_core::error::Error;
-use rusqlite::{Connection, config::DbConfig, ffi};
+use rusqlite::ffi;
 
 /// Whether the disk has not kept a part of the database or of its log since the store was opened.
 #[derive(Default)]
@@ -43,15 +43,6 @@ impl Loss {
         found
     }
 
-    /// If it is so, keeps a connection from giving up the log when it is the last to be closed.
-    pub(super) fn before_closing(&self, conn: &Connection) {
-        if self.check().is_err()
-            && let Err(error) = leave_log(conn)
-        {
-            tracing::error!(%error, "the log may be given up though the disk did not keep all of the database");
-        }
-    }
-
     /// Fails if it is so.
     pub(super) fn check(&self) -> Result<(), Error> {
         if self.found.load(Ordering::SeqCst) {
@@ -63,20 +54,10 @@ impl Loss {
     }
 }
 
-/// Keeps a connection from copying the log into the database, and from removing it, when it is the last to be closed.
-fn leave_log(conn: &Connection) -> rusqlite::Result<()> {
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
-        .map(|_| ())
-}
-
-/// Keeps every process from writing and the log from beginning anew, for as long as the connection is open.
-pub(super) fn hold_log(conn: &Connection) -> rusqlite::Result<()> {
-    leave_log(conn)?;
-    conn.execute_batch("BEGIN IMMEDIATE")
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use patchbay_core::{
         changeset::{Changeset, Delta, Tenant},
         clock::Timestamp,
@@ -118,15 +99,14 @@ mod tests {
         SqliteStore::open(folder.path(), &options).unwrap()
     }
 
-    fn log(folder: &TempDir) -> u64 {
-        let log = folder.path().join(format!("{FILE}-wal"));
-        log.metadata().map_or(0, |log| log.len())
+    fn log(folder: &TempDir) -> Vec<u8> {
+        fs::read(folder.path().join(format!("{FILE}-wal"))).unwrap()
     }
 
     #[tokio::test]
     async fn the_log_stays_until_the_next_start_which_empties_it_before_it_writes() {
         let folder = tempfile::tempdir().unwrap();
-        // Nothing is read, so that the writer closes the last connection.
+        // Nothing is read, so that the store's own threads close the last connections.
         let store = open(&folder, true);
         for n in 1..9 {
             store.commit(tenant(n)).await.unwrap();
@@ -134,14 +114,14 @@ mod tests {
         store.shared.loss.found(&"an error of writing");
         store.commit(tenant(9)).await.unwrap_err();
         drop(store);
-        let left = log(&folder);
+        let left = log(&folder).len();
         assert!(left > 0, "what is not surely in the database is left in the log");
         let store = open(&folder, true);
         store.commit(tenant(9)).await.unwrap();
-        assert!(log(&folder) < left, "it has begun anew");
+        assert!(log(&folder).len() < left, "it has begun anew");
         assert_eq!(store.tenants().await.unwrap().len(), 9);
         drop(store);
-        assert_eq!(log(&folder), 0, "and the next store leaves none");
+        assert!(log(&folder).is_empty(), "and the next store leaves none");
     }
 
     #[tokio::test]
@@ -155,58 +135,61 @@ mod tests {
         assert_eq!(store.tenants().await.unwrap().len(), 1);
     }
 
-    #[test]
-    fn a_batch_that_the_disk_does_not_keep_is_the_last() {
-        let folder = tempfile::tempdir().unwrap();
-        drop(open(&folder, true));
-        refusing(&SYNCS, || {
-            block_on(async {
-                let store = open(&folder, true);
-                store.ready().await.unwrap();
-                store.commit(tenant(1)).await.unwrap_err();
-                store.shared.loss.check().unwrap_err();
-                store.ready().await.unwrap_err();
-                let written = log(&folder);
-                store.commit(tenant(2)).await.unwrap_err();
-                assert_eq!(log(&folder), written, "the next is not even tried");
-            });
-        });
-        let store = open(&folder, true);
-        block_on(store.commit(tenant(2))).unwrap();
-    }
-
-    #[test]
-    fn a_start_that_cannot_empty_the_log_writes_nothing() {
+    /// A folder with a log that was left, as a loss or a crash leaves it, in which there is one tenant.
+    fn with_a_log() -> TempDir {
         let folder = tempfile::tempdir().unwrap();
         let store = open(&folder, true);
         block_on(store.commit(tenant(1))).unwrap();
         store.shared.loss.found(&"an error of writing");
         drop(store);
-        let left = log(&folder);
-        refusing(&SYNCS, || {
-            let store = open(&folder, true);
-            block_on(store.commit(tenant(2))).unwrap_err();
-            drop(store);
-            assert_eq!(log(&folder), left);
-        });
+        folder
+    }
+
+    #[test]
+    fn a_batch_that_the_disk_does_not_keep_is_the_last() {
+        let folder = with_a_log();
+        let before = log(&folder);
+        // A command's store, which does not empty the log first; its threads find that the disk keeps nothing.
+        let store = refusing(&SYNCS, || open(&folder, false));
+        block_on(store.ready()).unwrap();
+        block_on(store.commit(tenant(2))).unwrap_err();
+        store.shared.loss.check().unwrap_err();
+        block_on(store.ready()).unwrap_err();
+        let written = log(&folder);
+        assert_ne!(written, before);
+        block_on(store.commit(tenant(3))).unwrap_err();
+        assert!(log(&folder) == written, "the next is not even tried");
+        drop(store);
+        assert!(log(&folder) == written);
         let store = open(&folder, true);
+        block_on(store.commit(tenant(4))).unwrap();
+        let found = block_on(store.tenants()).unwrap().len();
+        assert_eq!(found, 3, "what was told as an error may be found written");
+    }
+
+    #[test]
+    fn a_start_that_cannot_empty_the_log_writes_nothing() {
+        let folder = with_a_log();
+        let left = log(&folder);
+        let store = refusing(&SYNCS, || open(&folder, true));
+        block_on(store.ready()).unwrap_err();
+        block_on(store.commit(tenant(2))).unwrap_err();
+        drop(store);
+        assert!(log(&folder) == left);
+        let store = open(&folder, true);
+        block_on(store.ready()).unwrap();
         block_on(store.commit(tenant(2))).unwrap();
         assert_eq!(block_on(store.tenants()).unwrap().len(), 2);
     }
 
     #[test]
     fn a_log_that_cannot_be_emptied_at_the_end_is_left() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = open(&folder, true);
-        block_on(store.commit(tenant(1))).unwrap();
-        store.shared.loss.found(&"an error of writing");
-        drop(store);
+        let folder = with_a_log();
         let left = log(&folder);
-        // A command's, which leaves a log that it finds until its end.
-        refusing(&SYNCS, || drop(open(&folder, false)));
-        assert_eq!(log(&folder), left);
+        drop(refusing(&SYNCS, || open(&folder, false)));
+        assert!(log(&folder) == left);
         drop(open(&folder, false));
-        assert_eq!(log(&folder), 0);
+        assert!(log(&folder).is_empty());
     }
 
     #[test]

@@ -154,6 +154,7 @@ impl SqliteStore {
         let readers = Readers::new(&file, options.readers, options.reader_cache_kib);
         let copier = connect(&file, Access::ReadWrite, options.reader_cache_kib).map_err(failed)?;
         let shared = Arc::new(Shared::default());
+        shared.failing.store(serving, Ordering::Relaxed);
         let (sender, receiver) = sync_channel(options.queue);
         let (stop_checkpointer, stop) = channel();
         let told = Told {
@@ -214,10 +215,10 @@ impl SqliteStore {
         drop(threads.stop_checkpointer);
         // The writer empties the log at its end, which it could not while the checkpointer copies it. Where it is held it stays so
         // until then.
-        let copier = ended(threads.checkpointer);
+        let holding = ended(threads.checkpointer);
         self.queue.stop();
         ended(threads.writer);
-        copier.inspect(|copier| self.shared.loss.before_closing(copier));
+        drop(holding);
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 use rusqlite_migration::{M, Migrations};
 
 use super::changes::{Changes, Unusable};
@@ -125,7 +125,8 @@ pub(super) enum Access {
 }
 
 /// A connection with the settings that all of them have. Statements stay prepared; temporary data never touches the disk;
-/// nobody checkpoints by the way: that has a thread of its own.
+/// nobody checkpoints by the way, be it in writing or as the last to be closed: that has a thread of its own, and the writer
+/// does it at the end.
 pub(super) fn connect(file: &Path, access: Access, cache_kib: u32) -> rusqlite::Result<Connection> {
     let flags = match access {
         Access::ReadWrite => OpenFlags::SQLITE_OPEN_READ_WRITE,
@@ -138,6 +139,7 @@ pub(super) fn connect(file: &Path, access: Access, cache_kib: u32) -> rusqlite::
     conn.pragma_update(None, "temp_store", "memory")?;
     conn.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
     conn.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(conn)
 }
 

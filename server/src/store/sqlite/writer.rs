@@ -86,9 +86,9 @@ pub(super) struct Shared {
     queued: AtomicUsize,
     /// The changesets that wait in it.
     gathering: Gathering,
-    /// True since a batch failed, until one succeeds.
+    /// True since a batch failed, and in a server from the start on, until one succeeds.
     pub(super) failing: AtomicBool,
-    /// Whether the disk has not kept a part of the database.
+    /// Whether the disk has not kept a part of the database or of its log.
     pub(super) loss: Loss,
     /// True while the checkpointer wants the log to begin anew.
     pub(super) reset: AtomicBool,
@@ -227,20 +227,20 @@ impl<'c> Writer<'c> {
         self.empty_log();
     }
 
-    /// Copies all of the log into the database and cuts it to nothing; if the disk does not keep the database, leaves it.
+    /// Copies all of the log into the database and cuts it to nothing; leaves it where the disk has not kept or does not keep the
+    /// database.
     pub(super) fn empty_log(&self) {
-        let conn = self.statements.conn;
-        if self.shared.loss.check().is_ok() {
-            match checkpoint::run(conn, checkpoint::Mode::Truncate) {
-                Ok(progress) if progress.hindered => {
-                    tracing::warn!("the log was not emptied, since it is still used; nothing of it is lost");
-                }
-                Ok(_) => {}
-                Err(error) if self.shared.loss.found_in(&error) => {}
-                Err(error) => tracing::warn!(%error, "the log was not emptied; nothing of it is lost"),
-            }
+        if self.shared.loss.check().is_err() {
+            return;
         }
-        self.shared.loss.before_closing(conn);
+        match checkpoint::run(self.statements.conn, checkpoint::Mode::Truncate) {
+            Ok(progress) if progress.hindered => {
+                tracing::warn!("the log was not emptied, since another process still uses it");
+            }
+            Ok(_) => {}
+            Err(error) if self.shared.loss.found_in(&error) => {}
+            Err(error) => tracing::warn!(%error, "the log was not emptied"),
+        }
     }
 
     /// The next message: waits for it, or when stopping takes only what is there. While nothing comes it looks every now
@@ -305,8 +305,8 @@ impl<'c> Writer<'c> {
         outcome
     }
 
-    /// Writes all jobs that are not refused. An error says that nothing was written, or, if it is one of the sync, that a restart
-    /// may still find it written.
+    /// Writes all jobs that are not refused. An error says that nothing was written or, if a sync failed, that a restart may still
+    /// find it written.
     fn transaction(&mut self, jobs: &[Job]) -> rusqlite::Result<Vec<Result<Committed, Error>>> {
         self.begin()?;
         let outcomes = jobs

@@ -161,6 +161,23 @@ fn hold(folder: &Path) -> Connection {
 }
 
 #[tokio::test]
+async fn a_server_is_ready_once_it_can_write() {
+    let folder = tempdir().unwrap();
+    drop(open(folder.path()));
+    let lock = hold(folder.path());
+    let options = Options {
+        serving: true,
+        ..Options::default()
+    };
+    let store = SqliteStore::open(folder.path(), &options).unwrap();
+    assert!(store.tenants().await.unwrap().is_empty(), "it reads");
+    let early = tokio::time::timeout(Duration::from_millis(100), store.ready()).await;
+    assert!(early.is_err(), "it still waits");
+    drop(lock);
+    store.ready().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_full_queue_refuses_and_loses_nothing() {
     let folder = tempdir().unwrap();
     let options = Options {
