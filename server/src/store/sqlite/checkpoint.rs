@@ -130,7 +130,7 @@ impl Checkpointer {
         let (mut past, mut ahead) = (Past::default(), 0..self.ahead);
         while stop.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
             let began = Instant::now();
-            let ends = || stop.try_recv() == Err(TryRecvError::Disconnected) || self.shared.loss.check().is_err();
+            let ends = || self.ends(stop);
             ahead = self.read_ahead(ahead, || began.elapsed() >= every || ends());
             if !ends() {
                 match self.tick(past, ends) {
@@ -145,6 +145,11 @@ impl Checkpointer {
             }
         }
         self.conn
+    }
+
+    /// True once the store is closed or the disk has not kept a part of it: what takes long is given up.
+    fn ends(&self, stop: &Receiver<()>) -> bool {
+        stop.try_recv() == Err(TryRecvError::Disconnected) || self.shared.loss.check().is_err()
     }
 
     /// Keeps every process from writing and the log from beginning anew, and copies no more of it, until the other end of `stop` is gone.
@@ -347,6 +352,20 @@ mod tests {
             checkpointer.tick(Past::default(), || false).unwrap()
         });
         assert!(shared.loss.check().is_err() && !shared.reset.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn work_ends_with_the_store_and_with_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let (checkpointer, shared) = with_a_log(folder.path());
+        let (stop, stopped) = channel();
+        assert!(!checkpointer.ends(&stopped));
+        shared.loss.found(&"an error of writing");
+        assert!(checkpointer.ends(&stopped));
+        let (checkpointer, _) = with_a_log(tempfile::tempdir().unwrap().path());
+        assert!(!checkpointer.ends(&stopped));
+        drop(stop);
+        assert!(checkpointer.ends(&stopped));
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl Loss {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, time::Duration};
 
     use patchbay_core::{
         changeset::{Changeset, Delta, Tenant},
@@ -94,6 +94,8 @@ mod tests {
     fn open(folder: &TempDir, serving: bool) -> SqliteStore {
         let options = Options {
             serving,
+            // Never: it is the writer who finds it.
+            checkpoint_every: Duration::from_hours(1),
             ..Options::default()
         };
         SqliteStore::open(folder.path(), &options).unwrap()

@@ -143,7 +143,7 @@ const READ_AHEAD: u64 = 4 << 10;
 impl SqliteStore {
     /// Opens the store in a data folder, which is made if it is missing, and brings its schema up to date.
     ///
-    /// Fails with [`OpenError::NewerSchema`] without touching anything if a later version of Patchbay has written there.
+    /// Fails with [`OpenError::NewerSchema`] without changing anything in the database if a later version of Patchbay has written there.
     pub fn open(folder: &Path, options: &Options) -> Result<Self, OpenError> {
         let serving = options.serving || options.cached_users > 0;
         let (writer, changes) = open::prepare(folder, options.writer_cache_kib, serving)?;

@@ -204,7 +204,7 @@ impl<'c> Writer<'c> {
         }
     }
 
-    /// Works until it is asked to stop or every sender is gone; then leaves a database without a log.
+    /// Works until it is asked to stop or every sender is gone; then leaves an empty log.
     pub(super) fn run(mut self, queue: &Receiver<Message>) {
         let mut stopping = false;
         let mut crowd = Crowd::new(self.batches.gather, self.batches.most);
@@ -235,7 +235,7 @@ impl<'c> Writer<'c> {
         }
         match checkpoint::run(self.statements.conn, checkpoint::Mode::Truncate) {
             Ok(progress) if progress.hindered => {
-                tracing::warn!("the log was not emptied, since another process still uses it");
+                tracing::warn!("the log was not emptied, since it is still used");
             }
             Ok(_) => {}
             Err(error) if self.shared.loss.found_in(&error) => {}
@@ -263,7 +263,7 @@ impl<'c> Writer<'c> {
     }
 
     fn work(&mut self, batch: Batch) {
-        let Batch { jobs, probes, .. } = batch;
+        let Batch { jobs, mut probes, .. } = batch;
         if !jobs.is_empty() {
             let outcomes = self.attempt(|writer| writer.transaction(&jobs));
             match outcomes {
@@ -274,10 +274,13 @@ impl<'c> Writer<'c> {
                 Err(error) => jobs.into_iter().for_each(|job| job.tell(Err(error.clone()))),
             }
         }
-        for probe in probes {
+        probes.retain(|probe| !probe.is_closed());
+        if !probes.is_empty() {
             let outcome = self.attempt(Self::probe);
-            // The one who asked may be gone.
-            drop(probe.send(outcome));
+            for probe in probes {
+                // The one who asked may be gone by now.
+                drop(probe.send(outcome.clone()));
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use patchbay::store::sqlite::{OpenError, Options, SqliteStore, schema_version};
 use patchbay_core::{
     audit::{ChainHash, verify},
@@ -171,10 +172,17 @@ async fn a_server_is_ready_once_it_can_write() {
     };
     let store = SqliteStore::open(folder.path(), &options).unwrap();
     assert!(store.tenants().await.unwrap().is_empty(), "it reads");
-    let early = tokio::time::timeout(Duration::from_millis(100), store.ready()).await;
+    let many = || join_all((0..50).map(|_| store.ready()));
+    let early = tokio::time::timeout(Duration::from_millis(100), many()).await;
     assert!(early.is_err(), "it still waits");
-    drop(lock);
-    store.ready().await.unwrap();
+    let release = async {
+        tokio::task::yield_now().await;
+        drop(lock);
+    };
+    let (ready, ()) = tokio::join!(many(), release);
+    ready.into_iter().for_each(Result::unwrap);
+    let written = folder.path().join("patchbay.db-wal").metadata().unwrap().len();
+    assert!((1..20 * 2048).contains(&written), "and shows it once for many who ask");
 }
 
 #[tokio::test]
