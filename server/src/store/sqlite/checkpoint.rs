@@ -199,7 +199,7 @@ impl Checkpointer {
             return Ok(Past { log: now.log, written });
         }
         let past = self.settle(now, written, &ends)?;
-        if !ends() && self.shared.loss.check().is_ok() {
+        if !ends() {
             self.shared.reset.store(true, Ordering::Relaxed);
         }
         Ok(past)
@@ -349,7 +349,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (checkpointer, shared) = with_a_log(folder.path());
         refusing(&[libc::SYS_msync], move || {
-            checkpointer.tick(Past::default(), || false).unwrap()
+            let (_stop, stopped) = channel();
+            checkpointer
+                .tick(Past::default(), || checkpointer.ends(&stopped))
+                .unwrap()
         });
         assert!(shared.loss.check().is_err() && !shared.reset.load(Ordering::Relaxed));
     }
