@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{clock::Timestamp, credential::Subject, error::Error, principal::Context, revision::Revision};
+use crate::{clock::Timestamp, credential::Subject, error::Error, principal::Context, revision::Revision, text::Text};
 
 /// One member of a record, before and after. Null stands for "not set".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldChange {
     /// Domain path of the member.
-    pub field: String,
+    pub field: Text,
     /// Its value before.
     pub before: Value,
     /// Its value after.
@@ -27,21 +27,21 @@ pub struct FieldChange {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
     /// Name for people.
-    pub name: String,
+    pub name: Text,
     /// The user's id; `None` for a service or the operator at the console.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// Last four characters of the key shown; empty for the operator.
-    pub fingerprint: String,
+    pub fingerprint: Text,
 }
 
 impl Actor {
     /// Whoever runs commands on the data folder itself.
     pub fn operator() -> Self {
         Self {
-            name: "operator".to_owned(),
+            name: Text::const_new("operator"),
             user: None,
-            fingerprint: String::new(),
+            fingerprint: Text::default(),
         }
     }
 
@@ -52,7 +52,7 @@ impl Actor {
             Subject::Service { .. } => None,
         };
         Self {
-            name: context.principal.name.to_string(),
+            name: context.principal.name.clone(),
             user,
             fingerprint: context.principal.credential.fingerprint.clone(),
         }
@@ -199,7 +199,7 @@ mod tests {
             outcome: Outcome::Done,
             revision: Some(Revision(number)),
             changes: vec![FieldChange {
-                field: "title".to_owned(),
+                field: "title".into(),
                 before: Value::Null,
                 after: json!(number),
             }],

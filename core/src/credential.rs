@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     clock::Timestamp,
     id::{CredentialId, OrganizationId, RoleId, Serial, TenantId, UserId},
+    text::Text,
 };
 
 /// SHA-256 of a secret. Secrets are random and long (at least 128 bits), so a plain hash cannot be guessed back.
@@ -49,7 +50,7 @@ pub struct Credential {
     /// Hash of the secret.
     pub hash: CredentialHash,
     /// Last four characters of the secret, to tell keys apart.
-    pub fingerprint: String,
+    pub fingerprint: Text,
     /// Whom it stands for.
     pub subject: Subject,
     /// From when on it is refused; `None` means never.
@@ -60,9 +61,9 @@ pub struct Credential {
 
 impl Credential {
     /// The part of a secret that may be shown: its last four characters.
-    pub fn fingerprint_of(secret: &str) -> String {
+    pub fn fingerprint_of(secret: &str) -> Text {
         let start = secret.char_indices().rev().nth(3).map_or(0, |(at, _)| at);
-        secret.get(start..).unwrap_or_default().to_owned()
+        secret.get(start..).unwrap_or_default().into()
     }
 
     /// True if the credential is past its time.
@@ -107,7 +108,7 @@ mod tests {
             tenant: TenantId(Uuid::nil()),
             serial: Serial(1),
             hash: CredentialHash::of("x"),
-            fingerprint: String::new(),
+            fingerprint: Text::default(),
             subject: Subject::User(UserId(Uuid::nil())),
             expires_at: Some(end),
             created_at: Timestamp::from_millis(0),

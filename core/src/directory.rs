@@ -227,11 +227,11 @@ impl Directory {
             Action::UpdateUser.as_str(),
             user.id.to_string(),
         ));
-        changeset.deltas.push(Delta::UpdateUser {
+        changeset.deltas = vec![Delta::UpdateUser {
             id: user.id,
             expect: update.expect,
             patch: update.patch,
-        });
+        }];
         changeset.idempotency = update.idempotency;
         changeset.unique_email = update.unique_email;
         changeset.by = Some(context.principal.author.clone());

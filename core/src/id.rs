@@ -8,6 +8,8 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::text::Text;
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
@@ -56,7 +58,7 @@ pub struct Serial(pub u32);
 /// A linked account's opaque id, as callers send it to choose an identity system. At most 64 characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct LinkedAccountId(pub String);
+pub struct LinkedAccountId(pub Text);
 
 impl fmt::Display for LinkedAccountId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -78,7 +78,7 @@ fn principal(subject: Subject, statement: Statement, reach: Reach) -> Principal 
             tenant,
             serial: Serial(1),
             hash: CredentialHash::of("x"),
-            fingerprint: String::new(),
+            fingerprint: Text::default(),
             subject,
             expires_at: None,
             created_at: at,

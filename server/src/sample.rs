@@ -297,7 +297,7 @@ impl<'a> Maker<'a> {
 
     fn account(&mut self) -> LinkedAccountId {
         let number = u128::from_be_bytes(*self.entropy.uuid().as_bytes()) % 10_u128.pow(20);
-        let id = LinkedAccountId(format!("{number:020}"));
+        let id = LinkedAccountId(format!("{number:020}").into());
         self.changeset.deltas.push(Delta::PutLinkedAccount(LinkedAccount {
             id: id.clone(),
             tenant: self.changeset.tenant,

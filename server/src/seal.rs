@@ -302,7 +302,7 @@ mod tests {
     const TWO: &str = "2222222222222222222222222222222222222222222222222222222222222222";
 
     fn account() -> LinkedAccountId {
-        LinkedAccountId("a".to_owned())
+        LinkedAccountId("a".into())
     }
 
     fn place(account: &LinkedAccountId) -> Bound<'_> {
@@ -331,7 +331,7 @@ mod tests {
         assert!(!sealed.sealed.contains(&hex::encode("hunter2")));
         let opened = keeper.open(a, &sealed).unwrap();
         assert_eq!(opened.expose_secret(), "hunter2");
-        let other = LinkedAccountId("b".to_owned());
+        let other = LinkedAccountId("b".into());
         let (tenant, base_url) = (TenantId(Uuid::from_u128(2)), "https://b.example");
         for place in [
             Bound { tenant, ..a },

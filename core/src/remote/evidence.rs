@@ -163,7 +163,7 @@ mod tests {
             ("phone", json!({ "prefix": "+34" }), Value::Null),
             ("attributes.passthrough:badge", Value::Null, json!(8)),
         ];
-        let expected = expected.map(|(field, before, after)| (field.to_owned(), before, after));
+        let expected = expected.map(|(field, before, after)| (field.into(), before, after));
         assert_eq!(told.collect::<Vec<_>>(), expected);
     }
 

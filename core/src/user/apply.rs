@@ -155,7 +155,7 @@ impl<'a> Changes<'a> {
             let before = shown(slot.as_ref())?;
             *slot = after;
             self.made.push(FieldChange {
-                field: field.to_owned(),
+                field: field.into(),
                 before,
                 after: shown(slot.as_ref())?,
             });
@@ -364,7 +364,7 @@ impl<'a> Changes<'a> {
             after.map_or(Ok(()), |value| limits::attribute(&field, value))?;
             let (before, now) = (before.cloned().unwrap_or_default(), after.cloned().unwrap_or_default());
             self.made.push(FieldChange {
-                field,
+                field: field.into(),
                 before,
                 after: now,
             });

@@ -188,8 +188,9 @@ impl User {
     }
 
     /// The id by which callers name him: the remote system's, or his UUID.
-    pub fn public_id(&self) -> String {
-        self.remote_id.clone().unwrap_or_else(|| self.id.to_string())
+    pub fn public_id(&self) -> Text {
+        let own = || Text::from(&*self.id.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+        self.remote_id.as_deref().map_or_else(own, Text::from)
     }
 
     /// The name to show: the display name, else "first last" of what is there; `None` if there is nothing.

@@ -56,7 +56,7 @@ impl UserPatch {
             said.member(&format!("attributes.{name}"), value);
         }
         for (name, value) in passthrough {
-            said.note(format!("attributes.{PASSTHROUGH}{name}"), value.clone());
+            said.note(&format!("attributes.{PASSTHROUGH}{name}"), value.clone());
         }
         for membership in memberships {
             let place = format!("memberships.{}", membership.organization);
@@ -92,9 +92,9 @@ impl UserPatch {
 struct Said(Vec<FieldChange>);
 
 impl Said {
-    fn note(&mut self, field: String, after: Value) {
+    fn note(&mut self, field: &str, after: Value) {
         self.0.push(FieldChange {
-            field,
+            field: field.into(),
             before: Value::Null,
             after,
         });
@@ -103,14 +103,14 @@ impl Said {
     fn member<T: Serialize>(&mut self, field: &str, patch: &Patch<T>) {
         if !patch.is_absent() {
             // Members are texts, numbers and maps with text keys, all of which JSON can say.
-            self.note(field.to_owned(), serde_json::to_value(patch).unwrap_or_default());
+            self.note(field, serde_json::to_value(patch).unwrap_or_default());
         }
     }
 
     fn phone(&mut self, patch: &Patch<PhonePatch>) {
         match patch {
             Patch::Absent => {}
-            Patch::Null => self.note("phone".to_owned(), Value::Null),
+            Patch::Null => self.note("phone", Value::Null),
             Patch::Value(PhonePatch { prefix, number }) => {
                 self.member("phone.prefix", prefix);
                 self.member("phone.number", number);
@@ -121,7 +121,7 @@ impl Said {
     fn settings(&mut self, patch: &Patch<SettingsPatch>) {
         let patch = match patch {
             Patch::Absent => return,
-            Patch::Null => return self.note("settings".to_owned(), Value::Null),
+            Patch::Null => return self.note("settings", Value::Null),
             Patch::Value(patch) => patch,
         };
         let SettingsPatch {
@@ -139,7 +139,7 @@ impl Said {
         self.member("settings.time_zone", time_zone);
         match number_format {
             Patch::Absent => {}
-            Patch::Null => self.note("settings.number_format".to_owned(), Value::Null),
+            Patch::Null => self.note("settings.number_format", Value::Null),
             Patch::Value(NumberFormatPatch {
                 decimal_separator,
                 group_separator,
@@ -162,7 +162,7 @@ mod tests {
             email: Patch::Value("a@b".to_owned()),
             ..UserPatch::default()
         };
-        let said: Vec<String> = patch.said().into_iter().map(|said| said.field).collect();
+        let said: Vec<_> = patch.said().into_iter().map(|said| said.field).collect();
         assert_eq!(said, ["email", "title"]);
         assert!(patch.says_only(&["email", "title"]).is_ok());
         let refused = patch.says_only(&["email"]);

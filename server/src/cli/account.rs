@@ -376,7 +376,7 @@ impl One {
 
     async fn find(&self, config: &Config) -> Result<(Folder, TenantId, Arc<LinkedAccount>), Complaint> {
         let (folder, tenant) = self.place.open(config).await?;
-        let id = LinkedAccountId(self.id.clone());
+        let id = LinkedAccountId(self.id.as_str().into());
         let account = folder.store.linked_account(tenant, &id).await;
         let account = account.map_err(|error| Complaint::while_doing("read the linked account", &error))?;
         let account = account.ok_or_else(|| {
@@ -393,7 +393,7 @@ impl One {
 pub(super) fn new_id() -> LinkedAccountId {
     let least = 10_u128.pow(19);
     let number = least + u128::from_be_bytes(SystemEntropy.bytes()) % (9 * least);
-    LinkedAccountId(number.to_string())
+    LinkedAccountId(number.to_string().into())
 }
 
 /// What the log keeps of a change of an account. Never its secret.
@@ -404,7 +404,7 @@ fn told(before: Option<&LinkedAccount>, after: Option<&LinkedAccount>) -> Vec<Fi
     ["dialect", "base_url", "settings", "status"]
         .into_iter()
         .map(|name| FieldChange {
-            field: name.to_owned(),
+            field: name.into(),
             before: member(before, name),
             after: member(after, name),
         })

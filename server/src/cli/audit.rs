@@ -189,7 +189,7 @@ fn lines(lines: impl IntoIterator<Item = String>) -> String {
 fn row(event: &AuditEvent) -> [String; 7] {
     let entry = &event.entry;
     let who = match entry.actor.fingerprint.as_str() {
-        "" => entry.actor.name.clone(),
+        "" => entry.actor.name.to_string(),
         fingerprint => format!("{} (key ...{fingerprint})", entry.actor.name),
     };
     let on = match &entry.account {

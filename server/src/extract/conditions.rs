@@ -7,7 +7,7 @@ use axum::{
     http::request::Parts,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use patchbay_core::{
     changeset::{Idempotency, IdempotencyRecord},
     error::Error,
@@ -43,13 +43,13 @@ impl FromRequestParts<App> for Conditions {
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Failure> {
         let key = single(&parts.headers, &IDEMPOTENCY_KEY)?;
-        if key.as_ref().is_some_and(|key| key.is_empty() || key.len() > MAX_KEY) {
+        if key.is_some_and(|key| key.is_empty() || key.len() > MAX_KEY) {
             let reason = format!("must have 1 to {MAX_KEY} characters");
             return Err(Failure::about(Kind::BadParameter, IDEMPOTENCY_KEY.as_str(), reason));
         }
         let expect = expect(&parts.headers)?;
         let key = key.map(|key| Key {
-            key,
+            key: key.to_owned(),
             target: (parts.method.clone(), parts.uri.path().to_owned()),
         });
         Ok(Self { expect, key })
@@ -154,8 +154,13 @@ impl ReadConditions {
 }
 
 /// A revision as a strong entity tag.
-pub fn etag(revision: Revision) -> String {
-    format!("\"{revision}\"")
+#[expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "digits in quotes are a header's value"
+)]
+pub fn etag(revision: Revision) -> HeaderValue {
+    HeaderValue::try_from(format!("\"{revision}\"")).expect("digits in quotes")
 }
 
 enum Tags {

@@ -74,7 +74,7 @@ pub fn unencoded(headers: &HeaderMap) -> Result<(), Failure> {
 }
 
 /// The one value of a header that may be sent at most once; `None` if it was not sent.
-pub fn single(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, Failure> {
+pub fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Failure> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -87,5 +87,5 @@ pub fn single(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, 
     let text = value
         .to_str()
         .map_err(|_| Failure::about(Kind::BadParameter, name.as_str(), "must be printable ASCII"))?;
-    Ok(Some(text.trim().to_owned()))
+    Ok(Some(text.trim()))
 }

@@ -62,9 +62,9 @@ fn update(sample: &Sample, id: UserId, patch: UserPatch, at: Timestamp) -> Chang
     changeset.audit = Some(AuditEntry {
         at,
         actor: Actor {
-            name: "Leia Organa".to_owned(),
+            name: "Leia Organa".into(),
             user: Some(sample.users[1].id.to_string()),
-            fingerprint: "wxyz".to_owned(),
+            fingerprint: "wxyz".into(),
         },
         action: "update_user".into(),
         dialect: "nerm".into(),
@@ -122,7 +122,7 @@ async fn what_a_remote_user_was_before_is_shown_where_it_is_known() {
     entry.account = Some("somewhere".to_owned());
     for (field, before) in [("title", Value::Null), ("email", json!("han@example.com"))] {
         entry.changes.push(FieldChange {
-            field: field.to_owned(),
+            field: field.into(),
             before,
             after: json!("General"),
         });

@@ -355,7 +355,7 @@ async fn what_was_read_can_be_sent_back() {
     });
     let request = request("PATCH", &format!("/unified/iam/users/{user}"))
         .header("authorization", basic)
-        .header("x-account-id", &patchbay.sample.account.0);
+        .header("x-account-id", patchbay.sample.account.0.as_str());
     let answer = patchbay.send(request.body(body(&cleared)).unwrap()).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let read = get(&patchbay, 0).await;

@@ -29,7 +29,7 @@ fn basic(key: &str) -> String {
 fn call(patchbay: &Patchbay, method: &str, path: &str) -> Builder {
     request(method, path)
         .header("authorization", basic(&patchbay.sample.keys.full))
-        .header("x-account-id", &patchbay.sample.account.0)
+        .header("x-account-id", patchbay.sample.account.0.as_str())
 }
 
 /// Updates one user of the sample.
@@ -161,7 +161,7 @@ async fn the_walkthrough_is_the_documented_example() {
     assert_eq!(answer.status, 200);
     assert_eq!(user(&patchbay, step.user).await["username"], "hansolo1977");
     let sample = dialect.sample(&patchbay.sample);
-    assert_eq!(sample["account_id"], patchbay.sample.account.0);
+    assert_eq!(sample["account_id"], patchbay.sample.account.0.as_str());
     assert!(sample["api_key"].as_str().unwrap().starts_with("v1.eu1."), "{sample}");
     assert_eq!(sample["read_only_key"], patchbay.sample.keys.read_only);
 }
@@ -182,7 +182,7 @@ async fn any_key_of_the_tenant_works_with_and_without_the_colon() {
         for shown in [basic(key), format!("basic {}", STANDARD.encode(key))] {
             let request = request("GET", &path(&patchbay, 1))
                 .header("authorization", shown)
-                .header("x-account-id", &patchbay.sample.account.0);
+                .header("x-account-id", patchbay.sample.account.0.as_str());
             let answer = patchbay.send(request.body(Body::empty()).unwrap()).await;
             assert_eq!(answer.status, 200, "{key}");
         }
@@ -195,7 +195,7 @@ async fn a_user_needs_the_permission_to_change_himself_too() {
     let own = async |body: Value| {
         let request = request("PATCH", &path(&patchbay, 1))
             .header("authorization", basic(&patchbay.sample.keys.client))
-            .header("x-account-id", &patchbay.sample.account.0);
+            .header("x-account-id", patchbay.sample.account.0.as_str());
         patchbay.send(request.body(Body::from(body.to_string())).unwrap()).await
     };
     refused(&own(json!({ "first_name": "Lea" })).await, 403);
@@ -213,7 +213,7 @@ async fn an_idempotency_key_replays_the_first_answer() {
             .header("idempotency-key", "once");
         patchbay.send(request.body(Body::from(body.to_string())).unwrap()).await
     };
-    let account = patchbay.sample.account.0.clone();
+    let account = patchbay.sample.account.0.to_string();
     let first = send(&account, json!({ "first_name": "Once" })).await;
     patchbay.clock.advance_millis(5_000);
     update(&patchbay, 0, json!({ "first_name": "Later" })).await;

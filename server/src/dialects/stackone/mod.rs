@@ -78,9 +78,11 @@ impl Dialect for StackOne {
         if !scheme.eq_ignore_ascii_case("basic") {
             return None;
         }
-        let shown = String::from_utf8(LENIENT.decode(encoded.trim()).ok()?).ok()?;
-        let key = shown.strip_suffix(':').unwrap_or(&shown);
-        (!key.is_empty()).then(|| key.to_owned())
+        let mut key = String::from_utf8(LENIENT.decode(encoded.trim()).ok()?).ok()?;
+        if key.ends_with(':') {
+            key.pop();
+        }
+        Some(key).filter(|key| !key.is_empty())
     }
 
     fn render(&self, failure: &Failure, exchange: &Exchange) -> Response {
@@ -126,7 +128,7 @@ impl Dialect for StackOne {
             path: format!("/unified/iam/users/{}", user.id),
             headers: vec![
                 ("Authorization".to_owned(), authorization),
-                ("x-account-id".to_owned(), sample.account.0.clone()),
+                ("x-account-id".to_owned(), sample.account.0.to_string()),
                 ("Content-Type".to_owned(), "application/json".to_owned()),
             ],
             body: StepBody::Json(example()),

@@ -63,7 +63,7 @@ pub(super) struct EnumValue {
     /// StackOne's word; `unmapped_value` where it has none.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     #[schema(value_type = Option<String>, example = "enabled")]
-    pub(super) value: Patch<String>,
+    pub(super) value: Patch<Text>,
     /// The provider's own value, of any type.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     #[schema(value_type = Option<Value>)]
@@ -74,7 +74,7 @@ impl EnumValue {
     /// Both words.
     pub(super) fn of(value: &str, source: impl Into<Value>) -> Self {
         Self {
-            value: Patch::Value(value.to_owned()),
+            value: Patch::Value(value.into()),
             source_value: Patch::Value(source.into()),
         }
     }
@@ -145,8 +145,10 @@ impl UpdateResult {
 #[schema(as = IamUser)]
 #[expect(clippy::struct_field_names, reason = "the vendor's own names")]
 pub(super) struct User {
-    pub(super) id: Option<String>,
-    pub(super) remote_id: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub(super) id: Option<Text>,
+    #[schema(value_type = Option<String>)]
+    pub(super) remote_id: Option<Text>,
     #[schema(value_type = Option<std::collections::HashMap<String, Value>>)]
     pub(super) unified_custom_fields: Option<Map<String, Value>>,
     #[schema(value_type = Option<String>)]

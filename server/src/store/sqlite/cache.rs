@@ -53,7 +53,7 @@ pub(super) struct Cache {
 /// One part of the users, and how often the writer has told of it.
 struct Users {
     told: u64,
-    kept: unsync::Cache<UserName, Kept, Weight>,
+    kept: unsync::Cache<UserName, Found, Weight>,
 }
 
 /// A user as he is kept, and where.
@@ -62,21 +62,25 @@ pub(super) struct Found {
     pub(super) user: Arc<User>,
     /// The number of his row: a hint, by which he is found without a look at an index.
     pub(super) row: Option<i64>,
+    /// The bytes that he takes, roughly.
+    bytes: u64,
 }
 
-/// A user and the bytes that he takes, roughly.
-struct Kept {
-    found: Found,
-    bytes: u64,
+impl Found {
+    /// A user, and the number of his row if it is known.
+    pub(super) fn new(user: Arc<User>, row: Option<i64>) -> Self {
+        let bytes = weight::user(&user) as u64;
+        Self { user, row, bytes }
+    }
 }
 
 /// Bounds users in number and in bytes at once.
 #[derive(Clone)]
 struct Weight;
 
-impl Weighter<UserName, Kept> for Weight {
-    fn weight(&self, _: &UserName, kept: &Kept) -> u64 {
-        kept.bytes.max(EACH)
+impl Weighter<UserName, Found> for Weight {
+    fn weight(&self, _: &UserName, found: &Found) -> u64 {
+        found.bytes.max(EACH)
     }
 }
 
@@ -121,22 +125,22 @@ impl Cache {
         };
         let told = {
             let users = locked(part);
-            if let Some(kept) = users.kept.get(&name) {
-                return Ok(Some(kept.found.user.clone()));
+            if let Some(found) = users.kept.get(&name) {
+                return Ok(Some(found.user.clone()));
             }
             users.told
         };
         let Some(found) = load()? else { return Ok(None) };
         let mut users = locked(part);
         if users.told == told {
-            users.keep(name, found.clone());
+            users.kept.insert(name, found.clone());
         }
         Ok(Some(found.user))
     }
 
     /// The number of a user's row, if he is kept.
     pub(super) fn row(&self, name: UserName) -> Option<i64> {
-        locked(self.part(name)?).kept.get(&name)?.found.row
+        locked(self.part(name)?).kept.get(&name)?.row
     }
 
     /// A credential by the hash of its secret.
@@ -240,15 +244,18 @@ impl Cache {
         Ok(record)
     }
 
-    /// Takes note of a changeset that is durable and not yet answered; `row` is that of its user.
-    pub(super) fn committed(&self, changeset: &Changeset, outcome: &Committed, row: Option<i64>) {
+    /// Takes note of a changeset that is durable and not yet answered; `ready` is its user, if he was made ahead.
+    pub(super) fn committed(&self, changeset: &Changeset, outcome: &Committed, ready: Option<&Found>) {
         if self.users.is_empty() || !outcome.changed {
             return;
         }
         match changeset.deltas.as_slice() {
             [Delta::UpdateUser { .. } | Delta::CreateUser(_)] => {
-                if let Some(user) = outcome.user.clone() {
-                    self.tell(changeset.tenant, Found { user, row });
+                if let Some(user) = &outcome.user {
+                    let ready = ready.filter(|found| Arc::ptr_eq(&found.user, user));
+                    // He was not found by his row if he is another than was made ahead.
+                    let found = ready.map_or_else(|| Found::new(user.clone(), None), Found::clone);
+                    self.tell(changeset.tenant, found);
                 }
             }
             deltas if deltas.iter().all(|delta| matches!(delta, Delta::PutLedger(_))) => {}
@@ -257,13 +264,13 @@ impl Cache {
     }
 
     /// Keeps a user as he was written. A user who was not found by his row is in it still.
-    fn tell(&self, tenant: TenantId, Found { user, row }: Found) {
-        let name = (tenant, user.id);
+    fn tell(&self, tenant: TenantId, mut found: Found) {
+        let name = (tenant, found.user.id);
         if let Some(part) = self.part(name) {
             let mut users = locked(part);
             users.told += 1;
-            let row = row.or_else(|| users.kept.get(&name)?.found.row);
-            users.keep(name, Found { user, row });
+            found.row = found.row.or_else(|| users.kept.get(&name)?.row);
+            users.kept.insert(name, found);
         }
     }
 
@@ -300,19 +307,13 @@ impl Cache {
 }
 
 impl Users {
-    /// Room for so many ordinary users. It is not taken before it is needed.
+    /// Room for so many ordinary users. It is not taken before it is needed. Where one more does not fit, those who are asked for
+    /// least are let go; one who does not fit alone is not kept.
     fn new(room: usize) -> Self {
         Self {
             told: 0,
             kept: unsync::Cache::with_weighter(room, EACH.saturating_mul(room as u64), Weight),
         }
-    }
-
-    /// Keeps a user, and lets go of those who are asked for least until the rest fit. One who does not fit alone is not
-    /// kept.
-    fn keep(&mut self, name: UserName, found: Found) {
-        let bytes = weight::user(&found.user) as u64;
-        self.kept.insert(name, Kept { found, bytes });
     }
 }
 
@@ -336,7 +337,7 @@ mod tests {
         let text = Value::from("x".repeat(bytes));
         user.description = Some(Map::from_iter([("k".to_owned(), text)]).into());
         let (name, user) = ((TenantId(Uuid::nil()), user.id), Arc::new(user));
-        (name, Found { user, row: None })
+        (name, Found::new(user, None))
     }
 
     fn cache(users: usize) -> (Cache, tempfile::TempDir) {
@@ -352,13 +353,13 @@ mod tests {
         let mut users = Users::new(16);
         let mut keep = |n, bytes| {
             let (name, found) = user(n, bytes);
-            users.keep(name, found.clone());
-            let taken: u64 = users.kept.iter().map(|(_, kept)| kept.bytes.max(EACH)).sum();
+            users.kept.insert(name, found.clone());
+            let taken: u64 = users.kept.iter().map(|(_, found)| found.bytes.max(EACH)).sum();
             assert!(taken <= 16 * EACH);
             let kept = users
                 .kept
                 .get(&name)
-                .is_some_and(|kept| Arc::ptr_eq(&kept.found.user, &found.user));
+                .is_some_and(|kept| Arc::ptr_eq(&kept.user, &found.user));
             (users.kept.len(), kept)
         };
         for n in 1..=20 {
@@ -435,8 +436,8 @@ mod tests {
     fn one_who_grew_too_large_is_not_found_as_he_was() {
         let mut users = Users::new(16);
         let (name, small) = user(1, 500);
-        users.keep(name, small);
-        users.keep(name, user(1, 200_000).1);
+        users.kept.insert(name, small);
+        users.kept.insert(name, user(1, 200_000).1);
         assert!(users.kept.get(&name).is_none());
     }
 }

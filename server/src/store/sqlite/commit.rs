@@ -24,6 +24,27 @@ use super::{
 };
 use crate::store::row::encode;
 
+/// Writes a prepared update that is one statement, and its audit entry into memory, without a savepoint: the statement writes all of it
+/// or nothing, and nothing is asked after it.
+///
+/// `None` if the changeset is anything else, or the user is not at the revision that it was made from: then nothing is written. After an
+/// error something may be.
+pub(super) fn write_alone(
+    statements: &mut Statements<'_>,
+    heads: &mut Heads,
+    changeset: &Changeset,
+    prepared: &Prepared,
+) -> rusqlite::Result<Option<Committed>> {
+    let alone = !prepared.rekeyed && !prepared.icon && changeset.idempotency.is_none();
+    if !alone || !users::replace(statements, changeset.tenant, prepared.version())? {
+        return Ok(None);
+    }
+    if let Some(entry) = &prepared.entry {
+        heads.append(statements.conn, changeset.tenant, entry)?;
+    }
+    Ok(Some(prepared.committed(changeset)))
+}
+
 /// Writes a changeset within a savepoint.
 pub(super) fn write(
     statements: &mut Statements<'_>,
@@ -70,16 +91,9 @@ fn swap(
     changeset: &Changeset,
     prepared: &Prepared,
 ) -> Result<Option<Committed>, Fault> {
-    let Prepared {
-        from,
-        row,
-        user,
-        document,
-        rekeyed,
-        icon,
-        entry,
-    } = prepared;
-    if !users::write(statements, changeset.tenant, (*from, *row), user, document, *rekeyed)? {
+    let Prepared { found, icon, entry, .. } = prepared;
+    let user = &found.user;
+    if !users::write(statements, changeset.tenant, prepared.version(), prepared.rekeyed)? {
         return Ok(None);
     }
     if changeset.unique_email {
@@ -91,12 +105,7 @@ fn swap(
     if let Some(entry) = entry {
         heads.append(statements.conn, changeset.tenant, entry)?;
     }
-    Ok(Some(Committed {
-        user: Some(user.clone()),
-        changed: true,
-        at: changeset.at,
-        replayed: false,
-    }))
+    Ok(Some(prepared.committed(changeset)))
 }
 
 /// What the deltas so far have come to.
@@ -182,12 +191,12 @@ fn put(conn: &Connection, tenant: TenantId, delta: &Delta) -> Result<(), Fault> 
             conn,
             "INSERT INTO linked_accounts (tenant, id, doc) VALUES (?1, ?2, ?3) \
              ON CONFLICT (tenant, id) DO UPDATE SET doc = excluded.doc",
-            (key(&tenant.0), &record.id.0, encode(record)?),
+            (key(&tenant.0), record.id.0.as_str(), encode(record)?),
         ),
         Delta::RemoveLinkedAccount(id) => execute(
             conn,
             "DELETE FROM linked_accounts WHERE tenant = ?1 AND id = ?2",
-            (key(&tenant.0), &id.0),
+            (key(&tenant.0), id.0.as_str()),
         ),
         Delta::PutLedger(entry) => ledger::put(conn, tenant, entry),
         Delta::UpdateUser { .. } | Delta::CreateUser(_) => {

@@ -14,9 +14,12 @@ use crate::store::row::decode;
 const DIGITS: usize = 2 * size_of::<ChainHash>();
 
 /// Adds a line.
+#[expect(clippy::expect_used, reason = "the lengths are constants that fit")]
 pub(super) fn push(lines: &mut Vec<u8>, hash: ChainHash, entry: &[u8]) {
+    let mut digits = [0; DIGITS];
+    hex::encode_to_slice(hash.0, &mut digits).expect("it is twice as long as the hash");
     lines.reserve(DIGITS + entry.len() + 2);
-    lines.extend_from_slice(hex::encode(hash.0).as_bytes());
+    lines.extend_from_slice(&digits);
     lines.push(b' ');
     lines.extend_from_slice(entry);
     lines.push(b'\n');

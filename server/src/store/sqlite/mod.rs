@@ -353,7 +353,8 @@ impl Store for SqliteStore {
         confine::check(&changeset)?;
         let mut prepared = prepare::prepare(&mut changeset)?;
         if let Some(prepared) = &mut prepared {
-            prepared.row = self.cache.row((changeset.tenant, prepared.user.id));
+            let found = &mut prepared.found;
+            found.row = self.cache.row((changeset.tenant, found.user.id));
         }
         self.queue.commit(changeset, prepared).await
     }

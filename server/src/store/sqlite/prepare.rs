@@ -7,22 +7,20 @@ use std::sync::Arc;
 
 use patchbay_core::{
     audit::{self, AuditEntry, FieldChange},
-    changeset::{self, Changeset, Delta},
+    changeset::{self, Changeset, Committed, Delta},
     error::Error,
     revision::Revision,
-    user::User,
 };
 
+use super::{cache::Found, users::Version};
 use crate::store::row::encode;
 
 /// One user's update, ready to be written over one revision of him.
 pub(super) struct Prepared {
     /// The revision that it was made from.
     pub(super) from: Revision,
-    /// The number of the user's row, if it is known.
-    pub(super) row: Option<i64>,
-    /// The user as he becomes.
-    pub(super) user: Arc<User>,
+    /// The user as he becomes, and the number of his row, if it is known.
+    pub(super) found: Found,
     /// His document.
     pub(super) document: Vec<u8>,
     /// True if he may now be looked up by another user name or mail address.
@@ -31,6 +29,28 @@ pub(super) struct Prepared {
     pub(super) icon: bool,
     /// The audit entry, if the changeset has one.
     pub(super) entry: Option<Entry>,
+}
+
+impl Prepared {
+    /// What is to be written of the user.
+    pub(super) fn version(&self) -> Version<'_> {
+        Version {
+            from: self.from,
+            row: self.found.row,
+            user: &self.found.user,
+            document: &self.document,
+        }
+    }
+
+    /// The outcome, once it is written.
+    pub(super) fn committed(&self, changeset: &Changeset) -> Committed {
+        Committed {
+            user: Some(self.found.user.clone()),
+            changed: true,
+            at: changeset.at,
+            replayed: false,
+        }
+    }
 }
 
 /// An audit entry's bytes and their digest; its place in the chain comes later.
@@ -49,7 +69,11 @@ impl Entry {
         revision: Option<Revision>,
     ) -> Result<Self, Error> {
         let (own, known) = (entry.changes.len(), entry.revision);
-        entry.changes.extend(changes);
+        if own == 0 {
+            entry.changes = changes;
+        } else {
+            entry.changes.extend(changes);
+        }
         entry.revision = known.or(revision);
         let bytes = entry.encode();
         entry.changes.truncate(own);
@@ -81,11 +105,10 @@ pub(super) fn prepare(changeset: &mut Changeset) -> Result<Option<Prepared>, Err
     let entry = entry.map(|entry| Entry::new(entry, update.changes, Some(update.user.revision)));
     Ok(Some(Prepared {
         from: seen.revision,
-        row: None,
         document: encode(&update.user)?,
         rekeyed: update.user.username != seen.username || update.user.email != seen.email,
         icon: update.user.icon != seen.icon,
         entry: entry.transpose()?,
-        user: Arc::new(update.user),
+        found: Found::new(Arc::new(update.user), None),
     }))
 }

@@ -141,11 +141,7 @@ impl Readers {
         const SQL: &str = "SELECT doc, rowid FROM users WHERE tenant = ?1 AND id = ?2";
         self.first(SQL, (key(&tenant.0), key(&id.0)), |row| {
             let number = row.get(1)?;
-            let found = document(row)?.map(|user| Found {
-                user: Arc::new(user),
-                row: Some(number),
-            });
-            Ok(found)
+            Ok(document(row)?.map(|user| Found::new(Arc::new(user), Some(number))))
         })
     }
 
@@ -178,7 +174,7 @@ impl Readers {
         id: &LinkedAccountId,
     ) -> Result<Option<LinkedAccount>, Error> {
         const SQL: &str = "SELECT doc FROM linked_accounts WHERE tenant = ?1 AND id = ?2";
-        self.first(SQL, (key(&tenant.0), &id.0), document)
+        self.first(SQL, (key(&tenant.0), id.0.as_str()), document)
     }
 
     pub(super) fn linked_accounts(&self, tenant: TenantId) -> Result<Vec<LinkedAccount>, Error> {
@@ -193,7 +189,7 @@ impl Readers {
     pub(super) fn open_writes(&self, tenant: TenantId, limit: u32) -> Result<Vec<OpenWrite>, Error> {
         self.all(ledger::OPEN, (key(&tenant.0), limit), |row| {
             let id = LedgerId(Uuid::from_bytes(row.get(0)?));
-            let account = LinkedAccountId(row.get(1)?);
+            let account = LinkedAccountId(row.get_ref(1)?.as_str()?.into());
             Ok(Ok(OpenWrite { id, account }))
         })
     }

@@ -39,15 +39,13 @@ pub(super) fn update(
         let document = encode(&update.user)?;
         let rekeyed =
             current.username_key() != update.user.username_key() || current.email_key() != update.user.email_key();
-        let written = write(
-            statements,
-            tenant,
-            (current.revision, None),
-            &update.user,
-            &document,
-            rekeyed,
-        )?;
-        if !written {
+        let version = Version {
+            from: current.revision,
+            row: None,
+            user: &update.user,
+            document: &document,
+        };
+        if !write(statements, tenant, version, rekeyed)? {
             return Err(Error::internal("a user changed within the transaction that loaded him").into());
         }
         if update.user.icon != current.icon {
@@ -75,35 +73,75 @@ pub(super) fn check_email(
     Ok(())
 }
 
-/// Writes a user over one revision of him; false if he is not at that revision, or not in that row where its number is
-/// given: rows have other numbers once somebody has compacted the database. Indexes are touched only if he is `rekeyed`.
+/// A user as he becomes, over one revision of him.
+#[derive(Clone, Copy)]
+pub(super) struct Version<'a> {
+    /// The revision that he must be at.
+    pub(super) from: Revision,
+    /// The number of his row, if it is known.
+    pub(super) row: Option<i64>,
+    /// The user as he becomes.
+    pub(super) user: &'a User,
+    /// His document.
+    pub(super) document: &'a [u8],
+}
+
+/// Writes a user over one revision of him; false if he is not at that revision, or not found by his row. Indexes are touched only if
+/// he is `rekeyed`.
 pub(super) fn write(
     statements: &mut Statements<'_>,
     tenant: TenantId,
-    (from, row): (Revision, Option<i64>),
-    user: &User,
-    document: &[u8],
+    version: Version<'_>,
     rekeyed: bool,
 ) -> Result<bool, Fault> {
-    const REKEYED: &str = "UPDATE users SET revision = ?4, doc = ?5, username_key = ?6, email_key = ?7 \
-        WHERE tenant = ?1 AND id = ?2 AND revision = ?3";
-    let (tenant_key, id) = (key(&tenant.0), key(&user.id.0));
-    let (from, to) = (from.0.cast_signed(), user.revision.0.cast_signed());
-    let rows = if rekeyed {
-        let (username, email) = (user.username_key(), user.email_key());
-        let conn = statements.conn;
-        conn.prepare_cached(REKEYED)?
-            .execute((tenant_key, id, from, to, document, username, email))
-            .map_err(|error| taken(conn, tenant, user, error))?
-    } else if let Some(row) = row {
-        statements
-            .of(Sql::UpdateRow)?
-            .execute((tenant_key, id, from, to, document, row))?
+    if rekeyed {
+        rekey(statements.conn, tenant, version)
     } else {
-        statements
+        Ok(replace(statements, tenant, version)?)
+    }
+}
+
+/// Writes a user over one revision of him, indexes aside; false if he is not at that revision, or not in that row where its number is
+/// given: rows have other numbers once somebody has compacted the database.
+pub(super) fn replace(
+    statements: &mut Statements<'_>,
+    tenant: TenantId,
+    Version {
+        from,
+        row,
+        user,
+        document,
+    }: Version<'_>,
+) -> rusqlite::Result<bool> {
+    let (tenant, id) = (key(&tenant.0), key(&user.id.0));
+    let (from, to) = (from.0.cast_signed(), user.revision.0.cast_signed());
+    let rows = match row {
+        Some(row) => statements
+            .of(Sql::UpdateRow)?
+            .execute((tenant, id, from, to, document, row))?,
+        None => statements
             .of(Sql::UpdateUser)?
-            .execute((tenant_key, id, from, to, document))?
+            .execute((tenant, id, from, to, document))?,
     };
+    Ok(rows == 1)
+}
+
+/// The same for a user who may now be looked up by another user name or mail address, which may be taken.
+fn rekey(
+    conn: &Connection,
+    tenant: TenantId,
+    Version {
+        from, user, document, ..
+    }: Version<'_>,
+) -> Result<bool, Fault> {
+    const SQL: &str = "UPDATE users SET revision = ?4, doc = ?5, username_key = ?6, email_key = ?7 \
+        WHERE tenant = ?1 AND id = ?2 AND revision = ?3";
+    let (from, to) = (from.0.cast_signed(), user.revision.0.cast_signed());
+    let (username, email) = (user.username_key(), user.email_key());
+    let rows = conn
+        .prepare_cached(SQL)?
+        .execute((key(&tenant.0), key(&user.id.0), from, to, document, username, email))
+        .map_err(|error| taken(conn, tenant, user, error))?;
     Ok(rows == 1)
 }
 

@@ -163,14 +163,14 @@ mod tests {
         assert!((LARGE..2 * LARGE).contains(&weight(Delta::CreateUser(Box::new(made)))));
         let written = LedgerEntry {
             id: LedgerId(Uuid::nil()),
-            account: LinkedAccountId("a".to_owned()),
+            account: LinkedAccountId("a".into()),
             remote_id: "r".to_owned(),
             request_id: "q".into(),
             actor: patchbay_core::audit::Actor::operator(),
             dialect: "test".into(),
             said: vec![
                 FieldChange {
-                    field: "attributes.test".to_owned(),
+                    field: "attributes.test".into(),
                     before: Value::Null,
                     after: Value::Null,
                 };
@@ -199,7 +199,7 @@ mod tests {
             outcome: patchbay_core::audit::Outcome::Done,
             revision: None,
             changes: vec![FieldChange {
-                field: "description".to_owned(),
+                field: "description".into(),
                 before: large(),
                 after: large(),
             }],

@@ -2,7 +2,9 @@
 //!
 //! Batches come about by themselves: while one is being synced to disk, the next one queues up. Where there are many callers
 //! the writer lets two fifths of them gather first and takes no more than half, see [`crowd`](super::crowd). A changeset that is
-//! refused is undone alone; if the database fails, the whole batch is undone and told so.
+//! refused is undone alone, for which each has a savepoint of its own. An ordinary update needs none, being one statement: a savepoint
+//! costs a copy of each page that is written. If one fails all the same, the batch is written once more with a savepoint for each. If
+//! the database fails, the whole batch is undone and told so.
 
 use std::{
     any::Any,
@@ -65,15 +67,6 @@ struct Work {
     changeset: Changeset,
     prepared: Option<Prepared>,
     weight: usize,
-}
-
-impl Work {
-    /// The number of the user's row, if what was prepared is what was committed: else he was not found by it.
-    fn row(&self, committed: &Committed) -> Option<i64> {
-        let prepared = self.prepared.as_ref()?;
-        let user = committed.user.as_ref()?;
-        prepared.row.filter(|_| Arc::ptr_eq(user, &prepared.user))
-    }
 }
 
 /// An outcome, and the work itself: it is freed where it was made, since freeing it here costs the one writer more.
@@ -297,25 +290,36 @@ impl<'c> Writer<'c> {
         self.shared.failing.store(outcome.is_err(), Ordering::Relaxed);
         if let Err(error) = &outcome {
             tracing::error!(?error, "a batch was not written");
-            self.heads.clear();
             self.told.cache.forget();
-            if !self.statements.conn.is_autocommit()
-                && let Err(error) = self.statements.conn.execute_batch("ROLLBACK")
-            {
+            if let Err(error) = self.undo() {
                 tracing::error!(%error, "a batch was not rolled back");
             }
         }
         outcome
     }
 
+    /// Undoes what the transaction has written, if there is one still: some failures end it.
+    fn undo(&mut self) -> rusqlite::Result<()> {
+        self.heads.clear();
+        if self.statements.conn.is_autocommit() {
+            return Ok(());
+        }
+        self.statements.conn.execute_batch("ROLLBACK")
+    }
+
     /// Writes all jobs that are not refused. An error says that nothing was written or, if a sync failed, that a restart may still
     /// find it written.
     fn transaction(&mut self, jobs: &[Job]) -> rusqlite::Result<Vec<Result<Committed, Error>>> {
         self.begin()?;
-        let outcomes = jobs
-            .iter()
-            .map(|job| self.write(job))
-            .collect::<rusqlite::Result<Vec<_>>>()?;
+        let outcomes = match self.write_all(jobs, Undo::Together) {
+            Err(error) if !self.shared.loss.found_in(&error) => {
+                tracing::warn!(%error, "a batch is written once more");
+                self.undo()?;
+                self.begin()?;
+                self.write_all(jobs, Undo::Apart)?
+            }
+            outcomes => outcomes?,
+        };
         self.heads.flush(&mut self.statements)?;
         for (tenant, (now, added)) in keyed(jobs) {
             remember::purge(self.statements.conn, tenant, now, added)?;
@@ -328,9 +332,8 @@ impl<'c> Writer<'c> {
     fn tell(&self, jobs: &[Job], outcomes: &[Result<Committed, Error>]) {
         for (job, outcome) in jobs.iter().zip(outcomes) {
             if let Ok(committed) = outcome {
-                self.told
-                    .cache
-                    .committed(&job.work.changeset, committed, job.work.row(committed));
+                let ready = job.work.prepared.as_ref().map(|prepared| &prepared.found);
+                self.told.cache.committed(&job.work.changeset, committed, ready);
             }
         }
         if let Err(error) = self.told.changes.announce() {
@@ -356,11 +359,21 @@ impl<'c> Writer<'c> {
         Ok(())
     }
 
-    /// Writes one changeset, in a savepoint of its own. The outer error ends the batch.
-    fn write(&mut self, job: &Job) -> rusqlite::Result<Result<Committed, Error>> {
+    fn write_all(&mut self, jobs: &[Job], undo: Undo) -> rusqlite::Result<Vec<Result<Committed, Error>>> {
+        jobs.iter().map(|job| self.write(job, undo)).collect()
+    }
+
+    /// Writes one changeset, in a savepoint of its own unless it is one statement. The outer error ends the batch.
+    fn write(&mut self, job: &Job, undo: Undo) -> rusqlite::Result<Result<Committed, Error>> {
         let Work {
             changeset, prepared, ..
         } = &*job.work;
+        if let (Undo::Together, Some(prepared)) = (undo, prepared)
+            && let Some(committed) = commit::write_alone(&mut self.statements, &mut self.heads, changeset, prepared)?
+        {
+            self.heads.spill(&mut self.statements, changeset.tenant)?;
+            return Ok(Ok(committed));
+        }
         let mark = self.heads.mark(changeset.tenant);
         self.statements.run(Sql::Savepoint)?;
         let outcome = commit::write(&mut self.statements, &mut self.heads, changeset, prepared.as_ref());
@@ -404,6 +417,15 @@ impl Drop for Writer<'_> {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::Relaxed);
     }
+}
+
+/// What is undone if a changeset fails in an unexpected way.
+#[derive(Clone, Copy)]
+enum Undo {
+    /// The batch, as far as changesets have no savepoint.
+    Together,
+    /// That changeset alone: each has a savepoint.
+    Apart,
 }
 
 /// What is written together.

@@ -50,7 +50,7 @@ pub static CASES: [Case; 4] = [
     Case {
         dialect: "stackone",
         base: "",
-        settings: |sample| BTreeMap::from([("account_id".to_owned(), sample.account.0.clone())]),
+        settings: |sample| BTreeMap::from([("account_id".to_owned(), sample.account.0.to_string())]),
         secret: |sample| sample.keys.full.clone(),
         id: |user| user.id.to_string(),
         nobody: uuid,

@@ -389,7 +389,7 @@ async fn a_picture_is_refused_where_the_vendor_takes_none() {
         now,
     };
     let (account, key) = (
-        LinkedAccountId(scene.linked.account().to_owned()),
+        LinkedAccountId(scene.linked.account().into()),
         UserKey::Opaque("u".to_owned()),
     );
     let update = UpdateUser {
@@ -414,7 +414,7 @@ async fn a_picture_is_refused_where_the_vendor_takes_none() {
 #[tokio::test]
 async fn a_write_whose_account_is_gone_is_settled_as_unknown() {
     let scene = Scene::left_open_without_key().await;
-    let account = LinkedAccountId(scene.linked.account().to_owned());
+    let account = LinkedAccountId(scene.linked.account().into());
     let gone = Delta::RemoveLinkedAccount(account);
     scene.linked.patchbay.keep(gone).await;
     scene.settle().await;

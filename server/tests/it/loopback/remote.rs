@@ -187,7 +187,7 @@ impl Linked {
 
     /// Linked to anything.
     pub async fn link(&self, dialect: &str, base_url: &str, secret: &str, settings: BTreeMap<String, String>) -> Self {
-        let id = LinkedAccountId(format!("remote-{dialect}"));
+        let id = LinkedAccountId(format!("remote-{dialect}").into());
         let account = LinkedAccount {
             id: id.clone(),
             tenant: self.patchbay.sample.tenant,

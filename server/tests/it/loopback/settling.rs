@@ -62,7 +62,7 @@ async fn leave_open(linked: &Linked, account: &str, second: i64) {
     let entry = LedgerEntry {
         // Later writes have lower ids: these do not give the order.
         id: LedgerId(Uuid::from_u128(u128::from(1_000 - second.unsigned_abs()))),
-        account: LinkedAccountId(account.to_owned()),
+        account: LinkedAccountId(account.into()),
         remote_id: Uuid::nil().to_string(),
         request_id: format!("{account} {second}").into(),
         actor: Actor::operator(),

@@ -205,7 +205,7 @@ async fn attributes_of_other_dialects_take_no_room() {
     let basic = format!("Basic {}", STANDARD.encode(format!("{}:", patchbay.sample.keys.full)));
     let sent = request("PATCH", &format!("/unified/iam/users/{}", patchbay.sample.users[0].id))
         .header("authorization", basic)
-        .header("x-account-id", &patchbay.sample.account.0);
+        .header("x-account-id", patchbay.sample.account.0.as_str());
     let answer = patchbay
         .send(sent.body(body(&json!({ "passthrough": passed }))).unwrap())
         .await;

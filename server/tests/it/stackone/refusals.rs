@@ -88,7 +88,7 @@ async fn account_missing_unknown_and_off() {
         AccountStatus::Expired,
     ] {
         let account = LinkedAccount {
-            id: LinkedAccountId(format!("off-{}", status.as_str())),
+            id: LinkedAccountId(format!("off-{}", status.as_str()).into()),
             tenant: patchbay.sample.tenant,
             status,
             remote: None,
@@ -121,7 +121,7 @@ async fn account_missing_unknown_and_off() {
 async fn a_read_only_key_reads_and_does_not_write() {
     let patchbay = Patchbay::new().await;
     let key = basic(&patchbay.sample.keys.read_only);
-    let account = patchbay.sample.account.0.clone();
+    let account = patchbay.sample.account.0.to_string();
     let id = patchbay.sample.users[0].id.to_string();
     let [read, write] = both(&patchbay, Some(&key), Some(&account), &id).await;
     assert_eq!(read.status, 200);
@@ -133,7 +133,7 @@ async fn a_read_only_key_reads_and_does_not_write() {
 async fn unknown_users_routes_and_methods() {
     let patchbay = Patchbay::new().await;
     let key = basic(&patchbay.sample.keys.full);
-    let account = patchbay.sample.account.0.clone();
+    let account = patchbay.sample.account.0.to_string();
     for id in [
         "7f9f4e6d-0000-4000-8000-000000000000",
         "no-such-user",
@@ -263,7 +263,7 @@ async fn idempotency_keys_are_bounded() {
 async fn a_refusal_in_the_directory_is_logged_as_the_directorys() {
     let patchbay = Patchbay::new().await;
     let id = patchbay.sample.users[0].id.to_string();
-    let account = patchbay.sample.account.0.clone();
+    let account = patchbay.sample.account.0.to_string();
     let read_only = basic(&patchbay.sample.keys.read_only);
     let [_, answer] = both(&patchbay, Some(&read_only), Some(&account), &id.to_uppercase()).await;
     refused(&answer, 403);

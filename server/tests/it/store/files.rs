@@ -30,7 +30,7 @@ fn caching() -> Options {
     }
 }
 
-fn database(folder: &Path) -> Connection {
+pub fn database(folder: &Path) -> Connection {
     Connection::open(folder.join("patchbay.db")).unwrap()
 }
 
@@ -155,7 +155,7 @@ async fn an_update_finds_its_user_though_his_row_has_another_number_by_now() {
 }
 
 /// Holds the database's write lock, as another process might, so that the writer has to wait.
-fn hold(folder: &Path) -> Connection {
+pub fn hold(folder: &Path) -> Connection {
     let other = database(folder);
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     other

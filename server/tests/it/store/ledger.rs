@@ -45,7 +45,7 @@ async fn open_writes_are_found_oldest_first(store: Arc<dyn Store>) {
     .await;
     let named = |n| OpenWrite {
         id: LedgerId(Uuid::from_u128(n)),
-        account: LinkedAccountId("a".to_owned()),
+        account: LinkedAccountId("a".into()),
     };
     let (first, last) = (named(2), named(1));
     assert_eq!(store.open_writes(T, 1).await.unwrap(), std::slice::from_ref(&first));

@@ -1,5 +1,6 @@
 //! One conformance suite for every store, random changesets replayed on all of them, and what only SQLite can get wrong.
 
+mod batches;
 mod concurrency;
 mod files;
 mod idempotency;

@@ -103,7 +103,7 @@ fn delta(tenant: TenantId) -> impl Strategy<Value = Delta> {
     });
     let account = "[ab]".prop_map(move |id| {
         Delta::PutLinkedAccount(LinkedAccount {
-            id: LinkedAccountId(id),
+            id: LinkedAccountId(id.into()),
             tenant,
             status: AccountStatus::Active,
             remote: None,
@@ -111,7 +111,7 @@ fn delta(tenant: TenantId) -> impl Strategy<Value = Delta> {
             updated_at: at(0),
         })
     });
-    let no_account = "[ab]".prop_map(|id| Delta::RemoveLinkedAccount(LinkedAccountId(id)));
+    let no_account = "[ab]".prop_map(|id| Delta::RemoveLinkedAccount(LinkedAccountId(id.into())));
     prop_oneof![2 => create, 8 => update, 1 => account, 1 => no_account, 2 => remote_write()]
 }
 

@@ -84,7 +84,7 @@ fn group(tenant: TenantId, name: &str) -> Group {
 
 fn account(tenant: TenantId, id: &str, status: AccountStatus) -> LinkedAccount {
     LinkedAccount {
-        id: LinkedAccountId(id.to_owned()),
+        id: LinkedAccountId(id.into()),
         tenant,
         status,
         remote: None,
@@ -96,7 +96,7 @@ fn account(tenant: TenantId, id: &str, status: AccountStatus) -> LinkedAccount {
 pub fn ledger(state: LedgerState) -> LedgerEntry {
     LedgerEntry {
         id: LEDGER,
-        account: LinkedAccountId("a".to_owned()),
+        account: LinkedAccountId("a".into()),
         remote_id: "r".to_owned(),
         request_id: "q".into(),
         actor: Actor::operator(),
@@ -226,7 +226,7 @@ async fn every_read_is_confined_to_its_tenant(store: Arc<dyn Store>) {
         assert!(store.user(T, &key).await.unwrap().is_some());
         assert_eq!(store.user(OTHER, &key).await.unwrap(), None, "{key:?}");
     }
-    let account_id = LinkedAccountId("a".to_owned());
+    let account_id = LinkedAccountId("a".into());
     assert!(store.icon(T, uid(1)).await.unwrap().is_some());
     assert_eq!(store.icon(OTHER, uid(1)).await.unwrap(), None);
     assert_eq!(store.role(OTHER, ROLE).await.unwrap(), None);
@@ -346,17 +346,13 @@ async fn linked_accounts_keep_their_order(store: Arc<dyn Store>) {
         vec![Delta::PutLinkedAccount(account(T, "a", AccountStatus::Disabled))],
     )
     .await;
-    put(
-        &*store,
-        vec![Delta::RemoveLinkedAccount(LinkedAccountId("c".to_owned()))],
-    )
-    .await;
+    put(&*store, vec![Delta::RemoveLinkedAccount(LinkedAccountId("c".into()))]).await;
     put(
         &*store,
         vec![Delta::PutLinkedAccount(account(T, "c", AccountStatus::Active))],
     )
     .await;
-    let listed: Vec<(String, AccountStatus)> = store
+    let listed: Vec<_> = store
         .linked_accounts(T)
         .await
         .unwrap()
@@ -368,8 +364,8 @@ async fn linked_accounts_keep_their_order(store: Arc<dyn Store>) {
         ("b", AccountStatus::Active),
         ("c", AccountStatus::Active),
     ];
-    assert_eq!(listed, expected.map(|(id, status)| (id.to_owned(), status)));
-    let one = store.linked_account(T, &LinkedAccountId("a".to_owned())).await.unwrap();
+    assert_eq!(listed, expected.map(|(id, status)| (id.into(), status)));
+    let one = store.linked_account(T, &LinkedAccountId("a".into())).await.unwrap();
     assert_eq!(one, Some(account(T, "a", AccountStatus::Disabled).into()));
 }
 

@@ -24,7 +24,7 @@ pub(in crate::dialects::nerm) fn encode_user(user: &User) -> wire::User {
     };
     let settings = user.settings.as_ref().map(Packed::read).unwrap_or_default();
     wire::User {
-        id: user.public_id(),
+        id: user.public_id().into(),
         uid: Some(kept("uid").unwrap_or_else(|| uid(user.id.0))),
         name: user.name().map(String::from),
         email: user.email.clone().map(String::from),

@@ -34,7 +34,7 @@ pub(super) fn media(request: &Request) -> Result<Media, Failure> {
             Err(unsupported("the request body has no Content-Type"))
         };
     };
-    parse(&text).ok_or_else(|| unsupported("the Content-Type is not one that this operation reads"))
+    parse(text).ok_or_else(|| unsupported("the Content-Type is not one that this operation reads"))
 }
 
 /// The refusal of a media type.

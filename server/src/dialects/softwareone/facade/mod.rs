@@ -9,7 +9,7 @@ use axum::{
     extract::{Path, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
-use http::header;
+use http::{HeaderValue, header};
 use patchbay_core::{
     error::Error,
     id::Serial,
@@ -77,6 +77,6 @@ fn answer<T: Serialize>(object: &T, select: &Select, revision: Revision) -> Resu
         serde_json::to_value(object).and_then(|whole| serde_json::to_vec(&select.apply(whole)))
     };
     let json = json.map_err(Error::internal)?;
-    let media = (header::CONTENT_TYPE, "application/json".to_owned());
+    let media = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(([media, (header::ETAG, extract::etag(revision))], json).into_response())
 }

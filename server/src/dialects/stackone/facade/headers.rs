@@ -27,7 +27,7 @@ impl FromRequestParts<App> for Account {
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Failure> {
         match extract::single(&parts.headers, &ACCOUNT_ID)? {
             Some(id) if id.len() > MAX_ACCOUNT => Err(Error::NotFound { what: "linked account" }.into()),
-            Some(id) if !id.is_empty() => Ok(Self(LinkedAccountId(id))),
+            Some(id) if !id.is_empty() => Ok(Self(LinkedAccountId(id.into()))),
             _ => Err(Failure::about(Kind::BadParameter, ACCOUNT_ID.as_str(), "must be sent")),
         }
     }
@@ -51,6 +51,15 @@ impl FromRequestParts<App> for Id {
     }
 }
 
+/// True for `application/json`, `text/json` and `application/*+json`, letter case aside.
+fn is_json(media: &str) -> bool {
+    let (family, kind) = media.split_once('/').unwrap_or_default();
+    let application = family.eq_ignore_ascii_case("application");
+    let suffix = kind.rsplit_once('+').map(|(_, suffix)| suffix);
+    let json = |name: &str| name.eq_ignore_ascii_case("json");
+    (application || family.eq_ignore_ascii_case("text")) && json(kind) || application && suffix.is_some_and(json)
+}
+
 /// Proof that the body is not announced as anything but JSON. Without an announcement it is taken for JSON.
 pub(super) struct JsonMedia;
 
@@ -61,15 +70,8 @@ impl FromRequestParts<App> for JsonMedia {
         let Some(announced) = extract::single(&parts.headers, &header::CONTENT_TYPE)? else {
             return Ok(Self);
         };
-        let media = announced
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase();
-        let (family, kind) = media.split_once('/').unwrap_or_default();
-        let json = kind == "json" || (family == "application" && kind.ends_with("+json"));
-        if media.is_empty() || json && matches!(family, "application" | "text") {
+        let media = announced.split(';').next().unwrap_or_default().trim();
+        if media.is_empty() || is_json(media) {
             Ok(Self)
         } else {
             let reason = "the request body must be application/json";

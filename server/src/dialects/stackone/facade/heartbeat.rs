@@ -4,19 +4,19 @@
 //! JSON allows before a value, and always a whole JSON value at the end, the error envelope if the work failed: a body
 //! that is cut off or is no JSON ends the process of StackOne's own client.
 
-use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
     extract::FromRequestParts,
-    http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, Uri, request::Parts},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, future::BoxFuture, stream};
 use tokio::time::{Instant, timeout};
 
-use super::{super::render, Answer};
+use super::{super::render, Answer, json};
 use crate::{
     app::App,
     completion::Completion,
@@ -35,7 +35,8 @@ const MIN_INTERVAL: Duration = Duration::from_millis(10);
 /// How a call is to be kept alive, if its caller prefers so.
 pub(super) struct Heartbeat {
     app: App,
-    preferred: bool,
+    /// Whether he does.
+    pub(super) preferred: bool,
     request_id: Arc<str>,
     uri: Uri,
     /// When the call must have ended, heartbeats or not.
@@ -69,17 +70,8 @@ fn preferred(headers: &HeaderMap) -> bool {
 type Outcome = Result<Answer, Failure>;
 
 impl Heartbeat {
-    /// The answer to a read.
-    pub(super) async fn read(self, work: impl Future<Output = Outcome> + Send + 'static) -> Response {
-        if self.preferred {
-            self.write(work).await
-        } else {
-            work.await.into_response()
-        }
-    }
-
-    /// The answer to a write, which goes on if the caller hangs up.
-    pub(super) async fn write(self, work: impl Future<Output = Outcome> + Send + 'static) -> Response {
+    /// The answer to work that goes on if the caller hangs up: a write, or a read that is to be kept alive.
+    pub(super) async fn write(self, work: BoxFuture<'static, Outcome>) -> Response {
         let mut work = match self.app.write(work) {
             Ok(work) => work,
             Err(failure) => return failure.into_response(),
@@ -113,7 +105,7 @@ impl Heartbeat {
         });
         let first = stream::once(async { Bytes::from_static(b"\n") });
         let body = Body::from_stream(first.chain(beats).map(Ok::<_, Infallible>));
-        ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+        json(body)
     }
 
     /// The end of a body that has begun. A failure is told, and logged, here: the pipeline sees only the 200.

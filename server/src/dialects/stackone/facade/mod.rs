@@ -6,10 +6,11 @@ mod query;
 
 use axum::{
     extract::State,
-    http::header,
+    http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::StatusCode;
 use patchbay_core::{
     error::Error,
@@ -78,14 +79,21 @@ impl IntoResponse for Answer {
         let mut response = if self.unchanged {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
-            ([(header::CONTENT_TYPE, "application/json")], self.json).into_response()
+            json(self.json.into())
         };
-        let tag = self.revision.map(extract::etag).and_then(|tag| tag.parse().ok());
-        if let Some(tag) = tag {
-            response.headers_mut().insert(header::ETAG, tag);
+        if let Some(revision) = self.revision {
+            response.headers_mut().insert(header::ETAG, extract::etag(revision));
         }
         response
     }
+}
+
+/// A 200 with JSON.
+fn json(body: axum::body::Body) -> Response {
+    let mut response = Response::new(body);
+    let media = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, media);
+    response
 }
 
 /// Update user.
@@ -150,7 +158,7 @@ async fn update_user(
         let updated = app.gateway.update_user(&context, Some(&account), &key, update).await?;
         updated_answer(&updated)
     };
-    Ok(heartbeat.write(work).await)
+    Ok(heartbeat.write(work.boxed()).await)
 }
 
 /// Reads the body of an update, which must be a JSON object.
@@ -234,5 +242,9 @@ async fn get_user(
             unchanged: conditions.not_modified(revision)?,
         })
     };
-    heartbeat.read(work).await
+    if heartbeat.preferred {
+        heartbeat.write(work.boxed()).await
+    } else {
+        work.await.into_response()
+    }
 }
