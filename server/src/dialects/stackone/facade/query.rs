@@ -33,6 +33,9 @@ impl FromRequestParts<App> for Shown {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Failure> {
+        if parts.uri.query().is_none() {
+            return Ok(Self::default());
+        }
         let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
             .map_err(|_| Failure::new(Kind::BadParameter, "the query could not be read"))?;
         Self::of(&pairs)
