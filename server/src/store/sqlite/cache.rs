@@ -382,7 +382,10 @@ mod tests {
     fn as_many_users_as_there_is_room_for_are_kept_though_they_spread_unevenly() {
         let (cache, _folder) = cache(200_000);
         let one = user(0, 0).1;
-        let name = |n: u128| (TenantId(Uuid::nil()), UserId(Uuid::from_u128(n)));
+        let name = |n: u32| {
+            let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, &n.to_be_bytes());
+            (TenantId(Uuid::nil()), UserId(id))
+        };
         for n in 0..200_000 {
             cache.user(name(n), || Ok(Some(one.clone()))).unwrap();
         }

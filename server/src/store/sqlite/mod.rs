@@ -354,7 +354,9 @@ impl Store for SqliteStore {
         let mut prepared = prepare::prepare(&mut changeset)?;
         if let Some(prepared) = &mut prepared {
             let found = &mut prepared.found;
-            found.row = self.cache.row((changeset.tenant, found.user.id));
+            if !prepared.rekeyed {
+                found.row = self.cache.row((changeset.tenant, found.user.id));
+            }
         }
         self.queue.commit(changeset, prepared).await
     }

@@ -19,7 +19,7 @@ use crate::store::row::encode;
 pub(super) struct Prepared {
     /// The revision that it was made from.
     pub(super) from: Revision,
-    /// The user as he becomes, and the number of his row, if it is known.
+    /// The user as he becomes, and the number of his row, if it is known and he is to be found by it.
     pub(super) found: Found,
     /// His document.
     pub(super) document: Vec<u8>,

@@ -11,9 +11,9 @@ pub(super) enum Sql {
     Begin,
     /// Ends a batch.
     Commit,
-    /// Begins a changeset.
+    /// Begins a changeset that may be undone alone.
     Savepoint,
-    /// Ends a changeset.
+    /// Ends such a changeset.
     Release,
     /// A number that changes whenever another connection has written.
     DataVersion,

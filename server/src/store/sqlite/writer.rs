@@ -2,9 +2,9 @@
 //!
 //! Batches come about by themselves: while one is being synced to disk, the next one queues up. Where there are many callers
 //! the writer lets two fifths of them gather first and takes no more than half, see [`crowd`](super::crowd). A changeset that is
-//! refused is undone alone, for which each has a savepoint of its own. An ordinary update needs none, being one statement: a savepoint
-//! costs a copy of each page that is written. If one fails all the same, the batch is written once more with a savepoint for each. If
-//! the database fails, the whole batch is undone and told so.
+//! refused is undone alone, for which it has a savepoint of its own. An ordinary update has none: it is one statement, refused only
+//! by a failing database, and a savepoint costs a copy of each page that is written. If one fails, the batch is written once more with a
+//! savepoint for each. If all of the database fails, the whole batch is undone and told so.
 
 use std::{
     any::Any,
@@ -359,6 +359,7 @@ impl<'c> Writer<'c> {
         Ok(())
     }
 
+    /// Writes one changeset after the other. An error ends the batch.
     fn write_all(&mut self, jobs: &[Job], undo: Undo) -> rusqlite::Result<Vec<Result<Committed, Error>>> {
         jobs.iter().map(|job| self.write(job, undo)).collect()
     }
@@ -368,15 +369,21 @@ impl<'c> Writer<'c> {
         let Work {
             changeset, prepared, ..
         } = &*job.work;
-        if let (Undo::Together, Some(prepared)) = (undo, prepared)
-            && let Some(committed) = commit::write_alone(&mut self.statements, &mut self.heads, changeset, prepared)?
+        let (statements, heads) = (&mut self.statements, &mut self.heads);
+        let mut prepared = prepared.as_ref();
+        if let (Undo::Together, Some(update)) = (undo, prepared)
+            && commit::is_alone(statements.conn, heads, changeset, update)
         {
-            self.heads.spill(&mut self.statements, changeset.tenant)?;
-            return Ok(Ok(committed));
+            if let Some(committed) = commit::write_alone(statements, heads, changeset, update)? {
+                heads.spill(statements, changeset.tenant)?;
+                return Ok(Ok(committed));
+            }
+            // The user has moved on, so what was made ahead is of no use.
+            prepared = None;
         }
         let mark = self.heads.mark(changeset.tenant);
         self.statements.run(Sql::Savepoint)?;
-        let outcome = commit::write(&mut self.statements, &mut self.heads, changeset, prepared.as_ref());
+        let outcome = commit::write(&mut self.statements, &mut self.heads, changeset, prepared);
         match outcome {
             Err(Fault::Database(error)) if self.statements.conn.is_autocommit() => return Err(error),
             Err(_) => {

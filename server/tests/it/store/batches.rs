@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::{FutureExt, future::join_all};
 use patchbay::store::sqlite::{Options, SqliteStore};
-use patchbay_core::{error::Error, revision::Expect, store::Store};
+use patchbay_core::{error::Error, patch::Patch, revision::Expect, store::Store, user::UserPatch};
 use tempfile::tempdir;
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
     get, patch, sound_log, title, with_users,
 };
 
-/// The failing statement leaves what it has written, as no statement of the database's own would.
+/// The failing statement leaves what it has written. Another update of the batch is refused, for a user name that is taken.
 #[tokio::test]
 async fn an_update_that_fails_half_done_is_undone_alone() {
     let folder = tempdir().unwrap();
@@ -24,7 +24,12 @@ async fn an_update_that_fails_half_done_is_undone_alone() {
     database(folder.path()).execute_batch(broken).unwrap();
     let mut updates = Vec::new();
     for n in 1..=8 {
-        let mut update = patch(n, Expect::Any, title("x"));
+        let taken = get(&store, 1).await.username.clone().filter(|_| n == 6);
+        let change = UserPatch {
+            username: taken.map_or(Patch::Absent, |name| Patch::Value(name.into())),
+            ..title("x")
+        };
+        let mut update = patch(n, Expect::Any, change);
         update.seen = Some(get(&store, n).await);
         updates.push(store.commit(update));
     }
@@ -35,14 +40,18 @@ async fn an_update_that_fails_half_done_is_undone_alone() {
     assert!(early.is_err(), "they wait");
     drop(lock);
     for (n, outcome) in (1..).zip(updates.await) {
-        let title = get(&store, n).await.title.clone();
-        if n == 3 {
-            assert!(matches!(outcome, Err(Error::Internal { .. })), "{outcome:?}");
-            assert_eq!(title, None);
-        } else {
-            assert!(outcome.unwrap().changed);
-            assert_eq!(title.as_deref(), Some("x"));
+        let kept = get(&store, n).await;
+        let kept = (kept.title.as_deref(), kept.revision.0);
+        match n {
+            3 => assert!(matches!(outcome, Err(Error::Internal { .. })), "{outcome:?}"),
+            6 => assert!(
+                matches!(outcome, Err(Error::Taken { field: "username" })),
+                "{outcome:?}"
+            ),
+            _ => assert!(outcome.unwrap().changed),
         }
+        let expected = if [3, 6].contains(&n) { (None, 1) } else { (Some("x"), 2) };
+        assert_eq!(kept, expected, "user {n}");
     }
-    assert_eq!(sound_log(&store, T).await.len(), 7);
+    assert_eq!(sound_log(&store, T).await.len(), 6);
 }

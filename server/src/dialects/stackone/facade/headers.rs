@@ -57,7 +57,8 @@ fn is_json(media: &str) -> bool {
     let application = family.eq_ignore_ascii_case("application");
     let suffix = kind.rsplit_once('+').map(|(_, suffix)| suffix);
     let json = |name: &str| name.eq_ignore_ascii_case("json");
-    (application || family.eq_ignore_ascii_case("text")) && json(kind) || application && suffix.is_some_and(json)
+    let plain = (application || family.eq_ignore_ascii_case("text")) && json(kind);
+    plain || (application && suffix.is_some_and(json))
 }
 
 /// Proof that the body is not announced as anything but JSON. Without an announcement it is taken for JSON.

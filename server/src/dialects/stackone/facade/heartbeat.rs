@@ -35,7 +35,7 @@ const MIN_INTERVAL: Duration = Duration::from_millis(10);
 /// How a call is to be kept alive, if its caller prefers so.
 pub(super) struct Heartbeat {
     app: App,
-    /// Whether he does.
+    /// Whether the caller prefers so.
     pub(super) preferred: bool,
     request_id: Arc<str>,
     uri: Uri,
@@ -71,7 +71,7 @@ type Outcome = Result<Answer, Failure>;
 
 impl Heartbeat {
     /// The answer to work that goes on if the caller hangs up: a write, or a read that is to be kept alive.
-    pub(super) async fn write(self, work: BoxFuture<'static, Outcome>) -> Response {
+    pub(super) async fn answer(self, work: BoxFuture<'static, Outcome>) -> Response {
         let mut work = match self.app.write(work) {
             Ok(work) => work,
             Err(failure) => return failure.into_response(),

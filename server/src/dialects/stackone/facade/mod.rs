@@ -158,7 +158,7 @@ async fn update_user(
         let updated = app.gateway.update_user(&context, Some(&account), &key, update).await?;
         updated_answer(&updated)
     };
-    Ok(heartbeat.write(work.boxed()).await)
+    Ok(heartbeat.answer(work.boxed()).await)
 }
 
 /// Reads the body of an update, which must be a JSON object.
@@ -243,7 +243,7 @@ async fn get_user(
         })
     };
     if heartbeat.preferred {
-        heartbeat.write(work.boxed()).await
+        heartbeat.answer(work.boxed()).await
     } else {
         work.await.into_response()
     }
