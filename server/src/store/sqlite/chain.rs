@@ -3,7 +3,7 @@
 //! An entry's own row would cost the one writer more than the update it tells of. So entries gather in memory while the
 //! batch is worked on, and the row is written before it is committed. See [`lines`](super::lines) for what is in a row.
 
-use std::collections::{HashMap, hash_map};
+use std::collections::HashMap;
 
 use patchbay_core::{
     audit::{AuditEvent, ChainHash},
@@ -81,35 +81,23 @@ impl Heads {
         }
     }
 
-    /// Puts an entry behind the end of a tenant's chain, which moves on. Does not fail where it
-    /// [could be done](Heads::can_append).
+    /// Puts an entry behind the end of a tenant's chain, which moves on.
     pub(super) fn append(&mut self, conn: &Connection, tenant: TenantId, entry: &Entry) -> rusqlite::Result<()> {
-        let chain = self.find(conn, tenant)?;
-        let first = chain.lines.is_empty();
+        let chain = match self.known.get_mut(&tenant) {
+            Some(chain) => chain,
+            None => self.known.entry(tenant).or_insert(Chain {
+                head: open_end(conn, tenant)?,
+                lines: Vec::new(),
+            }),
+        };
+        if chain.lines.is_empty() {
+            self.moved.push(tenant);
+        }
         let Head { position, hash, .. } = &mut chain.head;
         *position = position.saturating_add(1);
         *hash = hash.follow(*position, entry.digest);
         lines::push(&mut chain.lines, *hash, &entry.bytes);
-        if first {
-            self.moved.push(tenant);
-        }
         Ok(())
-    }
-
-    /// True if entries can be put behind the end of a tenant's chain, which is known from then on.
-    pub(super) fn can_append(&mut self, conn: &Connection, tenant: TenantId) -> bool {
-        self.find(conn, tenant).is_ok()
-    }
-
-    /// A tenant's chain, whose end is read if it is not known yet. Fails if nothing can be put behind it.
-    fn find(&mut self, conn: &Connection, tenant: TenantId) -> rusqlite::Result<&mut Chain> {
-        match self.known.entry(tenant) {
-            hash_map::Entry::Occupied(known) => Ok(known.into_mut()),
-            hash_map::Entry::Vacant(place) => Ok(place.insert(Chain {
-                head: open_end(conn, tenant)?,
-                lines: Vec::new(),
-            })),
-        }
     }
 
     /// Writes a tenant's entries if they are many. Not within a changeset: it might be undone, and others' entries with it.

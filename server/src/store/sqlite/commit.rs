@@ -24,31 +24,6 @@ use super::{
 };
 use crate::store::row::encode;
 
-/// True if a prepared update is one statement, after which nothing is asked and nothing can go wrong.
-pub(super) fn is_alone(conn: &Connection, heads: &mut Heads, changeset: &Changeset, prepared: &Prepared) -> bool {
-    let one = !prepared.rekeyed && !prepared.icon && changeset.idempotency.is_none();
-    one && (prepared.entry.is_none() || heads.can_append(conn, changeset.tenant))
-}
-
-/// Writes a prepared update that [is alone](is_alone), without a savepoint. After an error, which only a failing database makes,
-/// something of it may be written.
-///
-/// `None` if the user is not at the revision that it was made from: then nothing is written.
-pub(super) fn write_alone(
-    statements: &mut Statements<'_>,
-    heads: &mut Heads,
-    changeset: &Changeset,
-    prepared: &Prepared,
-) -> rusqlite::Result<Option<Committed>> {
-    if !users::replace(statements, changeset.tenant, prepared.version())? {
-        return Ok(None);
-    }
-    if let Some(entry) = &prepared.entry {
-        heads.append(statements.conn, changeset.tenant, entry)?;
-    }
-    Ok(Some(prepared.committed(changeset)))
-}
-
 /// Writes a changeset within a savepoint.
 pub(super) fn write(
     statements: &mut Statements<'_>,

@@ -11,9 +11,9 @@ pub(super) enum Sql {
     Begin,
     /// Ends a batch.
     Commit,
-    /// Begins a changeset that may be undone alone.
+    /// Begins a changeset.
     Savepoint,
-    /// Ends such a changeset.
+    /// Ends a changeset.
     Release,
     /// A number that changes whenever another connection has written.
     DataVersion,

@@ -103,7 +103,7 @@ pub(super) fn write(
 
 /// Writes a user over one revision of him, indexes aside; false if he is not at that revision, or not in that row where its number is
 /// given: rows have other numbers once somebody has compacted the database.
-pub(super) fn replace(
+fn replace(
     statements: &mut Statements<'_>,
     tenant: TenantId,
     Version {

@@ -2,9 +2,7 @@
 //!
 //! Batches come about by themselves: while one is being synced to disk, the next one queues up. Where there are many callers
 //! the writer lets two fifths of them gather first and takes no more than half, see [`crowd`](super::crowd). A changeset that is
-//! refused is undone alone, for which it has a savepoint of its own. An ordinary update has none: it is one statement, refused only
-//! by a failing database, and a savepoint costs a copy of each page that is written. If one fails, the batch is written once more with a
-//! savepoint for each. If all of the database fails, the whole batch is undone and told so.
+//! refused is undone alone; if the database fails, the whole batch is undone and told so.
 
 use std::{
     any::Any,
@@ -290,36 +288,25 @@ impl<'c> Writer<'c> {
         self.shared.failing.store(outcome.is_err(), Ordering::Relaxed);
         if let Err(error) = &outcome {
             tracing::error!(?error, "a batch was not written");
+            self.heads.clear();
             self.told.cache.forget();
-            if let Err(error) = self.undo() {
+            if !self.statements.conn.is_autocommit()
+                && let Err(error) = self.statements.conn.execute_batch("ROLLBACK")
+            {
                 tracing::error!(%error, "a batch was not rolled back");
             }
         }
         outcome
     }
 
-    /// Undoes what the transaction has written, if there is one still: some failures end it.
-    fn undo(&mut self) -> rusqlite::Result<()> {
-        self.heads.clear();
-        if self.statements.conn.is_autocommit() {
-            return Ok(());
-        }
-        self.statements.conn.execute_batch("ROLLBACK")
-    }
-
     /// Writes all jobs that are not refused. An error says that nothing was written or, if a sync failed, that a restart may still
     /// find it written.
     fn transaction(&mut self, jobs: &[Job]) -> rusqlite::Result<Vec<Result<Committed, Error>>> {
         self.begin()?;
-        let outcomes = match self.write_all(jobs, Undo::Together) {
-            Err(error) if !self.shared.loss.found_in(&error) => {
-                tracing::warn!(%error, "a batch is written once more");
-                self.undo()?;
-                self.begin()?;
-                self.write_all(jobs, Undo::Apart)?
-            }
-            outcomes => outcomes?,
-        };
+        let outcomes = jobs
+            .iter()
+            .map(|job| self.write(job))
+            .collect::<rusqlite::Result<Vec<_>>>()?;
         self.heads.flush(&mut self.statements)?;
         for (tenant, (now, added)) in keyed(jobs) {
             remember::purge(self.statements.conn, tenant, now, added)?;
@@ -359,31 +346,14 @@ impl<'c> Writer<'c> {
         Ok(())
     }
 
-    /// Writes one changeset after the other. An error ends the batch.
-    fn write_all(&mut self, jobs: &[Job], undo: Undo) -> rusqlite::Result<Vec<Result<Committed, Error>>> {
-        jobs.iter().map(|job| self.write(job, undo)).collect()
-    }
-
-    /// Writes one changeset, in a savepoint of its own unless it is one statement. The outer error ends the batch.
-    fn write(&mut self, job: &Job, undo: Undo) -> rusqlite::Result<Result<Committed, Error>> {
+    /// Writes one changeset, in a savepoint of its own. The outer error ends the batch.
+    fn write(&mut self, job: &Job) -> rusqlite::Result<Result<Committed, Error>> {
         let Work {
             changeset, prepared, ..
         } = &*job.work;
-        let (statements, heads) = (&mut self.statements, &mut self.heads);
-        let mut prepared = prepared.as_ref();
-        if let (Undo::Together, Some(update)) = (undo, prepared)
-            && commit::is_alone(statements.conn, heads, changeset, update)
-        {
-            if let Some(committed) = commit::write_alone(statements, heads, changeset, update)? {
-                heads.spill(statements, changeset.tenant)?;
-                return Ok(Ok(committed));
-            }
-            // The user has moved on, so what was made ahead is of no use.
-            prepared = None;
-        }
         let mark = self.heads.mark(changeset.tenant);
         self.statements.run(Sql::Savepoint)?;
-        let outcome = commit::write(&mut self.statements, &mut self.heads, changeset, prepared);
+        let outcome = commit::write(&mut self.statements, &mut self.heads, changeset, prepared.as_ref());
         match outcome {
             Err(Fault::Database(error)) if self.statements.conn.is_autocommit() => return Err(error),
             Err(_) => {
@@ -424,15 +394,6 @@ impl Drop for Writer<'_> {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::Relaxed);
     }
-}
-
-/// What is undone if a changeset fails in an unexpected way.
-#[derive(Clone, Copy)]
-enum Undo {
-    /// The batch, as far as changesets have no savepoint.
-    Together,
-    /// That changeset alone: each has a savepoint.
-    Apart,
 }
 
 /// What is written together.
