@@ -84,7 +84,12 @@ fn swap(
     if let Some(entry) = entry {
         heads.append(statements.conn, changeset.tenant, entry)?;
     }
-    Ok(Some(prepared.committed(changeset)))
+    Ok(Some(Committed {
+        user: Some(user.clone()),
+        changed: true,
+        at: changeset.at,
+        replayed: false,
+    }))
 }
 
 /// What the deltas so far have come to.

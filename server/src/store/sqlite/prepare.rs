@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use patchbay_core::{
     audit::{self, AuditEntry, FieldChange},
-    changeset::{self, Changeset, Committed, Delta},
+    changeset::{self, Changeset, Delta},
     error::Error,
     revision::Revision,
 };
@@ -39,16 +39,6 @@ impl Prepared {
             row: self.found.row,
             user: &self.found.user,
             document: &self.document,
-        }
-    }
-
-    /// The outcome, once it is written.
-    pub(super) fn committed(&self, changeset: &Changeset) -> Committed {
-        Committed {
-            user: Some(self.found.user.clone()),
-            changed: true,
-            at: changeset.at,
-            replayed: false,
         }
     }
 }
