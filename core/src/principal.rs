@@ -24,7 +24,7 @@ pub struct Principal {
     pub author: Arc<Author>,
     /// The role whose statement decides.
     pub role: Arc<Role>,
-    /// Organizations the principal belongs to; decides what a role that reaches only organizations sees.
+    /// Organizations the principal belongs to, a user by an active membership; decides what a role that reaches only organizations sees.
     pub organizations: Vec<OrganizationId>,
 }
 

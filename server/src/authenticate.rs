@@ -16,6 +16,7 @@ use patchbay_core::{
     credential::{Credential, CredentialHash, Subject},
     error::Error,
     id::RoleId,
+    membership::{Membership, MembershipStatus},
     policy::{Reach, Statement},
     principal::{Context, Principal},
     role::Role,
@@ -69,11 +70,10 @@ fn principal(holder: Holder) -> Result<Principal, Failure> {
             (name.clone(), Author::Token(credential.serial, name), organizations)
         }
         (Subject::User(_), Some(user)) if !matches!(user.status, Some(Status::Disabled | Status::Blocked)) => {
-            let organizations = user
-                .memberships
-                .iter()
-                .map(|membership| membership.organization)
-                .collect();
+            // One that he was only asked into is not his, and neither is what it shows.
+            let active = |membership: &&Membership| membership.status == MembershipStatus::Active;
+            let active = user.memberships.iter().filter(active);
+            let organizations = active.map(|membership| membership.organization).collect();
             let name = user.name().or_else(|| user.username.clone());
             let name = name.unwrap_or_default();
             (name.clone(), Author::User(user.serial, name), organizations)

@@ -3,7 +3,8 @@
 use patchbay_core::{
     changeset::Delta,
     clock::Timestamp,
-    id::{GroupId, Serial, UserId},
+    credential::{Credential, CredentialHash, Subject},
+    id::{CredentialId, GroupId, Serial, UserId},
     membership::{Membership, MembershipStatus},
     store::UserKey,
     user::User,
@@ -11,7 +12,7 @@ use patchbay_core::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{HAN, MON, assert_problem, get, organization, put, put_as};
+use super::{HAN, MON, assert_problem, call, get, organization, put, put_as};
 use crate::harness::Patchbay;
 
 const TWICE: &str = "/public/v1/accounts/users/USR-0000-0077";
@@ -113,6 +114,40 @@ async fn one_may_switch_oneself_and_learns_nothing_of_others() {
         for account in ["ACC-0000-0002", "ACC-9999-9999"] {
             assert_problem(&put_as(&patchbay, &client, path, &to(account)).await, status, None);
         }
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_one_was_only_asked_into_shows_nothing() {
+    for (second, others) in [
+        (MembershipStatus::Invited, 404),
+        (MembershipStatus::InvitationExpired, 404),
+        (MembershipStatus::Active, 200),
+    ] {
+        let patchbay = Patchbay::new().await;
+        keep_member_of_two(&patchbay, second).await;
+        let key = "key-of-user-77";
+        patchbay
+            .keep(Delta::PutCredential(Credential {
+                id: CredentialId(Uuid::from_u128(77)),
+                tenant: patchbay.sample.tenant,
+                serial: Serial(77),
+                hash: CredentialHash::of(key),
+                fingerprint: Credential::fingerprint_of(key),
+                subject: Subject::User(UserId(Uuid::from_u128(77))),
+                created_at: Timestamp::from_millis(0),
+                expires_at: None,
+            }))
+            .await;
+        let status = async |path: &str| call(&patchbay, key, ("GET", path), &[], "").await.status.as_u16();
+        assert_eq!(status(MON).await, others, "{second:?}");
+        assert_eq!(
+            status("/public/v1/accounts/accounts/ACC-0000-0002/users/USR-0000-0005").await,
+            others
+        );
+        assert_eq!(status(HAN).await, 200);
+        let own = "/public/v1/accounts/accounts/ACC-0000-0002/users/USR-0000-0077";
+        assert_eq!(status(own).await, 200, "his own invitation is his to see");
     }
 }
 
