@@ -2,6 +2,7 @@
 
 mod conditions;
 mod json;
+pub mod quoted;
 
 use axum::extract::{FromRequest, Request};
 use bytes::{Bytes, BytesMut};

@@ -115,7 +115,7 @@ pub(super) fn is_flat(name: &str) -> bool {
         .is_some_and(|start| start.eq_ignore_ascii_case(FLAT))
 }
 
-/// The path of what a flat name stands for, if that can be written.
+/// The path of what a flat name stands for, if that can be written: the picture cannot be written so.
 pub(super) fn flat_path(name: &str) -> Option<String> {
     let names = name.get(FLAT.len()..).filter(|_| is_flat(name))?;
     let (mut path, mut members): (String, &'static [Member]) = (String::new(), &USER);
@@ -123,7 +123,7 @@ pub(super) fn flat_path(name: &str) -> Option<String> {
         let member = find(name, members)?;
         (path, members) = (join(&path, member.name), member.members);
     }
-    Some(path)
+    (path != "icon").then_some(path)
 }
 
 /// The members of a document, those of its wrapper first. Beside what can be written, a `user` with nothing that can is no

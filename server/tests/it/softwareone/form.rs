@@ -262,9 +262,68 @@ async fn parts_of_other_names_are_skipped() {
     let parts = [
         ("name=\"other\"; filename=\"x\"", "text/plain", &b"x"[..]),
         (USER, "application/json", br#"{"firstName":"Ben"}"#),
-        ("filename=\"nameless\"", "text/plain", b"x"),
+        ("name=\"\"", "text/plain", b"x"),
     ];
     assert_eq!(put_form(&patchbay, HAN, &parts).await.json()["firstName"], "Ben");
+    // The picture is no member that a flat name could set, whatever comes under it.
+    let flat = [("name=\"User.Data.Icon\"; filename=\"a.png\"", "image/png", PNG)];
+    assert_eq!(put_form(&patchbay, HAN, &flat).await.header("etag"), "\"2\"");
+}
+
+#[tokio::test]
+async fn a_part_is_named_by_its_name_alone() {
+    let patchbay = Patchbay::new().await;
+    let user = &br#"{"firstName":"Ben"}"#[..];
+    for disposition in [
+        "filename=\"my name=icon;.png\"; name=\"user\"",
+        "filename=\"x; name=zz\"; name=\"user\"",
+        "filename=\"a\\\"; name=icon\"; NAME=user",
+        "Name = \"user\"",
+    ] {
+        let patchbay = Patchbay::new().await;
+        let answer = put_form(&patchbay, HAN, &[(disposition, "application/json", user)]).await;
+        assert_eq!(answer.json()["firstName"], "Ben", "{disposition}");
+    }
+    let icon = "filename=\"my name=user;.png\"; name=\"icon\"";
+    let answer = put_form(&patchbay, HAN, &[(icon, "text/plain", user)]).await;
+    assert_problem(&answer, 400, Some("icon"));
+    let answer = put_form(&patchbay, HAN, &[(icon, "image/png", PNG)]).await;
+    assert_eq!(answer.json()["icon"], "/v1/accounts/users/USR-0000-0001/icon");
+}
+
+#[tokio::test]
+async fn a_part_without_a_name_is_refused() {
+    let patchbay = Patchbay::new().await;
+    for disposition in ["filename=\"nameless\"", "name=\"user", "name=\"us\"er"] {
+        let parts = [(disposition, "application/json", &br#"{"firstName":"Lost"}"#[..])];
+        assert_problem(&put_form(&patchbay, HAN, &parts).await, 400, None);
+    }
+    // It hides no other.
+    let key = patchbay.sample.keys.operations.clone();
+    let named = "--b\r\nContent-Disposition: form-data; name=\"user\"\r\n\r\n{\"firstName\":\"Lost\"}\r\n";
+    for body in [
+        format!("--b\r\n\r\nx\r\n{named}--b--\r\n"),
+        format!("{named}--b\r\n\r\nx\r\n--b--\r\n"),
+    ] {
+        assert_problem(&call(&patchbay, &key, ("PUT", HAN), &[FORM], body).await, 400, None);
+    }
+    assert_eq!(get(&patchbay, HAN).await["revision"], 1);
+}
+
+#[tokio::test]
+async fn the_boundary_is_read_however_it_is_written() {
+    let patchbay = Patchbay::new().await;
+    let key = patchbay.sample.keys.operations.clone();
+    for media in [
+        "multipart/form-data ; boundary=b",
+        "multipart/form-data;\tboundary=b",
+        "multipart/form-data;; boundary=b",
+        "Multipart/Form-Data; charset=\"a; boundary=c\"; Boundary=\"b\"",
+    ] {
+        let body = form(&[(USER, "application/json", br#"{"firstName":"Ben"}"#)]);
+        let answer = call(&patchbay, &key, ("PUT", HAN), &[("content-type", media)], body).await;
+        assert_eq!(answer.json()["firstName"], "Ben", "{media}");
+    }
 }
 
 #[tokio::test]

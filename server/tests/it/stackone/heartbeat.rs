@@ -92,10 +92,14 @@ async fn a_fast_call_ends_as_it_would_without() {
             "the true status, and the preference was applied"
         );
     }
-    let plain = patchbay
-        .send(call(&patchbay, "GET", &here).body(Body::empty()).unwrap())
-        .await;
-    assert_eq!(plain.headers.get("preference-applied"), None);
+    for prefer in [None, Some(r#"a="x, heartbeat, y""#), Some("wait=5, respond-async")] {
+        let request = call(&patchbay, "GET", &here);
+        let request = prefer
+            .into_iter()
+            .fold(request, |request, prefer| request.header("prefer", prefer));
+        let plain = patchbay.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(plain.headers.get("preference-applied"), None);
+    }
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     app::App,
-    extract,
+    extract::{self, quoted},
     failure::{Failure, Kind},
 };
 
@@ -103,7 +103,7 @@ impl UserParts {
 
     async fn form(request: Request, content_type: &str, app: &App) -> Result<Self, Failure> {
         extract::unencoded(request.headers())?;
-        let boundary = multer::parse_boundary(content_type).map_err(|error| broken(&error))?;
+        let boundary = boundary(content_type)?;
         let json_limit = app.config.max_body_bytes;
         let limit = json_limit + Icon::MAX_BYTES + FRAMING_BYTES;
         let announced = request.headers().get(header::CONTENT_LENGTH);
@@ -122,10 +122,15 @@ fn whole(limit: usize) -> Constraints {
 
 /// Reads a form that is there as a whole, bounded by its own size.
 pub(in super::super) async fn whole_form(content_type: &str, body: Bytes) -> Result<UserParts, Failure> {
-    let boundary = multer::parse_boundary(content_type).map_err(|error| broken(&error))?;
+    let boundary = boundary(content_type)?;
     let limit = body.len();
     let body = gathered(Body::from(body));
     read(Multipart::with_constraints(body, boundary, whole(limit)), limit).await
+}
+
+fn boundary(content_type: &str) -> Result<String, Failure> {
+    let boundary = quoted::parameter(content_type, "boundary").filter(|boundary| !boundary.is_empty());
+    boundary.ok_or_else(|| Failure::new(Kind::NotJson, "the Content-Type of the form has no valid boundary"))
 }
 
 /// A body in pieces of some size. The form's reader searches what it holds for the next boundary or end of headers each
@@ -155,7 +160,7 @@ async fn read(mut form: Multipart<'_>, json_limit: usize) -> Result<UserParts, F
             let reason = format!("the form has more than {MAX_PARTS} parts");
             return Err(Failure::new(Kind::NotJson, reason));
         }
-        let name = field.name().unwrap_or_default().to_ascii_lowercase();
+        let name = disposition(&field, "name").ok_or_else(nameless)?.to_ascii_lowercase();
         match name.as_str() {
             "user" if parts.user.is_none() => parts.user = Some(text(field, &name, &mut texts).await?.into()),
             "icon" if parts.icon.is_none() => parts.icon = picture(field).await?,
@@ -170,6 +175,21 @@ async fn read(mut form: Multipart<'_>, json_limit: usize) -> Result<UserParts, F
         }
     }
     Ok(parts)
+}
+
+/// What a part's `Content-Disposition` says for one of its parameters.
+fn disposition(field: &Field<'_>, parameter: &str) -> Option<String> {
+    let said = field.headers().get(header::CONTENT_DISPOSITION)?;
+    quoted::parameter(&String::from_utf8_lossy(said.as_bytes()), parameter)
+}
+
+/// The refusal of a part whose name is not said (RFC 7578, section 4.2, has it required) or cannot be read. Skipping it could lose a
+/// change; where a part has no headers at all, the form's reader even takes the next part for its content.
+fn nameless() -> Failure {
+    Failure::new(
+        Kind::NotJson,
+        "a part of the form has no name in its Content-Disposition",
+    )
 }
 
 /// A member that is a part of its own: a value if the part is declared as JSON, else a text.
@@ -222,7 +242,8 @@ async fn collect(mut field: Field<'_>, name: &str, limit: usize) -> Result<Vec<u
 /// A picture, recognised by its content, whatever its name and announced type. A browser sends a file that was not chosen
 /// as an empty one without a name: that is none.
 async fn picture(field: Field<'_>) -> Result<Option<Icon>, Failure> {
-    let nameless = field.file_name().is_none_or(str::is_empty);
+    let named = |parameter| disposition(&field, parameter).is_some_and(|name| !name.is_empty());
+    let nameless = !named("filename") && !named("filename*");
     let bytes = collect(field, "icon", Icon::MAX_BYTES).await?;
     if nameless && bytes.is_empty() {
         return Ok(None);
@@ -237,9 +258,6 @@ fn broken(error: &multer::Error) -> Failure {
     match error {
         multer::Error::StreamSizeExceeded { limit } => {
             extract::too_large(usize::try_from(*limit).unwrap_or(usize::MAX))
-        }
-        multer::Error::NoBoundary | multer::Error::DecodeContentType(_) | multer::Error::NoMultipart => {
-            Failure::new(Kind::NotJson, "the Content-Type of the form has no valid boundary")
         }
         error => Failure {
             log: Some(error.to_string()),

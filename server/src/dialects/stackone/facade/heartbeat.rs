@@ -21,6 +21,7 @@ use crate::{
     app::App,
     completion::Completion,
     dialects::Exchange,
+    extract::quoted,
     failure::{Failure, Kind},
     pipeline::RequestId,
     telemetry,
@@ -61,7 +62,7 @@ impl FromRequestParts<App> for Heartbeat {
 /// True if one of the preferences is `heartbeat`, whatever value or parameters it has (RFC 7240, section 2).
 fn preferred(headers: &HeaderMap) -> bool {
     let values = headers.get_all(&PREFER).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|preference| {
+    values.flat_map(|value| quoted::split(value, ',')).any(|preference| {
         let token = preference.split([';', '=']).next().unwrap_or_default();
         token.trim().eq_ignore_ascii_case(HEARTBEAT)
     })
