@@ -67,8 +67,11 @@ impl User {
         // others make, before and after, it goes on being made of them.
         let name = display_name.value().map(String::as_str);
         let made_of_others = |user: &Self| user.display_name.is_none() && name == user.full_name().as_deref();
-        let shown = unset_kept.contains(&"display_name") && name.is_some() && made_of_others(self);
-        if !(shown && made_of_others(&user)) {
+        let nameless = |user: &Self| unset_kept.contains(&"name") && user.name().is_none();
+        let shows = |user: &Self| {
+            name.is_some() && (nameless(user) || unset_kept.contains(&"display_name") && made_of_others(user))
+        };
+        if !(shows(self) && shows(&user)) {
             if !changes.is_unfit("display_name") {
                 changes.text("display_name", &mut user.display_name, display_name, limits::text)?;
             } else if name != self.name().as_deref() {

@@ -277,8 +277,8 @@ pub struct UserPatch {
     /// shows is as asked for already.
     pub status_kept: Option<Status>,
     /// Members that a user without them stays without, though they are said above: the caller's dialect shows of him what is
-    /// said already. Paths of attributes; and `display_name`, which counts where it is what the other names
-    /// make, before and after.
+    /// said already. Paths of attributes; `display_name`, which counts where it is what the other names make, before and after; and
+    /// `name`, which counts where he has none at all: what is said is how the dialect shows such a user.
     pub unset_kept: Vec<&'static str>,
     /// What the caller's dialect would refuse of what is said above. It counts only where the record would change: what
     /// another dialect set can be sent back as it was read.

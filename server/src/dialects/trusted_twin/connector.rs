@@ -76,6 +76,9 @@ impl Connector for TrustedTwinConnector {
         if partial.uuid.is_some() {
             return Ok(Some(map::decode_user(update.id, partial)));
         }
+        if partial == wire::User::default() {
+            return Err(answer.unreadable("the answer is not a user: it has no member of one"));
+        }
         // One edition answers a part only. The write is done, so a failure to read it back is not the write's.
         Ok(self.read(update.id).await.ok())
     }

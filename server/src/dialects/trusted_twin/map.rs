@@ -56,6 +56,7 @@ fn patch(update: wire::UserUpdate) -> Result<UserPatch, Failure> {
     let name = required("name", name)?;
     let mut patch = UserPatch {
         unfit: name.value().and_then(|name| checked_name(name)).into_iter().collect(),
+        unset_kept: name.value().map(|name| shown_as(name)).into_iter().collect(),
         display_name: name,
         role: required("role", role)?.try_map(|text| role_id(&text))?,
         description: description.try_map(checked_description)?,
@@ -74,6 +75,11 @@ fn required<T>(member: &str, patch: Patch<T>) -> Result<Patch<T>, Failure> {
         Patch::Null => Err(Failure::about(Kind::Schema, member, "must not be null")),
         other => Ok(other),
     }
+}
+
+/// What is shown already where this name is sent: the other names make it, or there is none.
+fn shown_as(name: &str) -> &'static str {
+    if name == NAMELESS { "name" } else { "display_name" }
 }
 
 /// What is wrong with a name, should it change: one that another dialect gave is shown as it is and may come back.
@@ -184,9 +190,9 @@ fn moment(seconds: &Number) -> Option<Timestamp> {
     (millis.abs() < 9_007_199_254_740_992.0).then(|| Timestamp::from_millis(millis as i64))
 }
 
-/// A user of a remote system, with what the vendor told of him.
+/// A user of a remote system, asked for by `id`, with what the vendor told of him.
 pub(super) fn decode_user(id: &str, wire: wire::User) -> User {
-    let mut user = User::remote(id);
+    let mut user = User::remote(wire.uuid.as_deref().unwrap_or(id));
     user.display_name = wire.name.map(Text::from);
     user.description = wire.description.map(Into::into);
     let attributes = [

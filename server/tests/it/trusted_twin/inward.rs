@@ -44,6 +44,51 @@ async fn a_user_without_a_display_name_shows_first_and_last_name() {
     assert_eq!(get(&patchbay).await.json()["name"], "Han Solo");
 }
 
+#[tokio::test]
+async fn a_name_that_is_shown_already_is_not_set() {
+    let patchbay = Patchbay::new().await;
+    let stackone = async |change: Value| {
+        let basic = format!("Basic {}", STANDARD.encode(format!("{}:", patchbay.sample.keys.full)));
+        let headers = [
+            ("authorization", basic.as_str()),
+            ("x-account-id", &patchbay.sample.account.0),
+        ];
+        let path = format!("/unified/iam{}", path(&patchbay));
+        assert_eq!(
+            call(&patchbay, "PATCH", &path, &headers, &change.to_string())
+                .await
+                .status,
+            200
+        );
+        call(&patchbay, "GET", &path, &headers, "").await.json()["data"]["name"].clone()
+    };
+    let back = async |name: &str| {
+        let answer = patch(&patchbay, json!({ "name": name }).to_string()).await;
+        (answer.json()["name"].clone(), answer.header("etag").to_owned())
+    };
+    assert_eq!(back("Han Solo").await, (json!("Han Solo"), "\"1\"".to_owned()));
+    assert_eq!(
+        stackone(json!({ "first_name": "Ben" })).await,
+        "Ben Solo",
+        "made of the others"
+    );
+    let nameless = json!({ "first_name": null, "last_name": null });
+    assert_eq!(stackone(nameless).await, json!(null));
+    assert_eq!(back("User Name").await, (json!("User Name"), "\"3\"".to_owned()));
+    assert_eq!(
+        stackone(json!({})).await,
+        json!(null),
+        "that is how nobody's name is shown"
+    );
+    assert_eq!(back("Lando").await, (json!("Lando"), "\"4\"".to_owned()));
+    assert_eq!(back("User Name").await, (json!("User Name"), "\"5\"".to_owned()));
+    assert_eq!(
+        stackone(json!({})).await,
+        "User Name",
+        "who has a name may be called so"
+    );
+}
+
 /// What another dialect made of the name is shown as it is, and may come back; a new name follows the pattern.
 #[tokio::test]
 async fn a_name_that_breaks_the_pattern_is_shown_and_taken_back() {

@@ -245,6 +245,32 @@ async fn the_connector_drives_the_facade() {
 }
 
 #[tokio::test]
+async fn an_answer_without_a_member_of_a_user_is_none() {
+    for answer in ["{}", r#"{"why": "w"}"#, r#"{"statusCode": 404, "message": "nope"}"#] {
+        let (vendor, connector) = Vendor::serve(&[(200, answer)]).await;
+        let Err(Error::Remote(failure)) = update(&connector, UNKNOWN, described(Patch::Null)).await else {
+            panic!("{answer} counts as done")
+        };
+        assert_eq!(failure.kind, RemoteKind::Unreadable);
+        assert_eq!(vendor.asked().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn the_id_is_the_vendors_however_it_was_asked_for() {
+    let answer = include_str!("../../../src/dialects/trusted_twin/fixtures/update_user.answer.json");
+    let own = serde_json::from_str::<Value>(answer).unwrap()["uuid"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let (_vendor, connector) = Vendor::serve(&[(200, answer); 2]).await;
+    let asked = own.to_uppercase();
+    let read = connector.get_user(&asked).await.unwrap();
+    let updated = update(&connector, &asked, UserPatch::default()).await.unwrap().unwrap();
+    assert_eq!((read.remote_id.as_deref(), &updated), (Some(own.as_str()), &read));
+}
+
+#[tokio::test]
 async fn each_member_has_its_place_in_the_request() {
     let connector = connector("http://localhost", "k");
     for (field, carrier) in [
