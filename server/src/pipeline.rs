@@ -45,7 +45,7 @@ pub fn service(app: &App) -> BoxCloneSyncService<Request, Response, std::convert
     let ids = Arc::new(RequestIds::new(app));
     let state = (app.clone(), ids);
     let routes = mounts(app).layer(middleware::from_fn_with_state(state, answer));
-    BoxCloneSyncService::new(routes.map_request(normalise))
+    BoxCloneSyncService::new(routes.map_request(normalise).map_response(without_false_length))
 }
 
 /// Every mount: one per dialect, then the product's own.
@@ -187,6 +187,15 @@ fn normalise(mut request: Request) -> Request {
         *request.uri_mut() = uri;
     }
     request
+}
+
+/// Takes the length off a 304, which has no body: the router gives the answer to a HEAD the length of what is not there, and a cache
+/// would take it for that of the resource (RFC 9110, section 8.6).
+fn without_false_length(mut response: Response) -> Response {
+    if response.status() == StatusCode::NOT_MODIFIED {
+        response.headers_mut().remove(http::header::CONTENT_LENGTH);
+    }
+    response
 }
 
 /// Makes request ids: a random half chosen at start, and a count.

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeSet, fmt};
 use memchr::memchr2;
 use serde::{
     Deserialize, Deserializer,
-    de::{self, DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visitor},
+    de::{self, DeserializeOwned, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::error::Category;
 
@@ -27,11 +27,7 @@ pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
         return Err(Failure::new(Kind::Schema, reason));
     }
     let value = serde_json::from_str(text).map_err(|error| misread::<T>(text, &error))?;
-    if serde_json::from_str::<Distinct>(text).is_err() {
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        let Distinct = serde_path_to_error::deserialize(&mut deserializer)
-            .map_err(|error| schema(&error.path().to_string(), error.inner()))?;
-    }
+    serde_json::from_str::<Distinct>(text).map_err(|error| misread::<Distinct>(text, &error))?;
     Ok(value)
 }
 
@@ -49,22 +45,26 @@ fn misread<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> Failur
     schema(path.as_deref().unwrap_or_default(), error)
 }
 
-/// Fails with [`Kind::NotJson`] if a text is not JSON from its beginning to its end.
+/// Fails with [`Kind::NotJson`] if a text is not JSON from its beginning to its end, in members that nobody reads too.
 fn whole(text: &str) -> Result<(), Failure> {
     serde_json::from_str(text)
-        .map(|IgnoredAny| ())
+        .map(|Any::<false>| ())
         .map_err(|error| not_json(&error))
 }
 
 /// The most characters of a caller's own word that a message repeats.
 pub const MAX_QUOTED: usize = 80;
 
-/// Any JSON whose objects have no name twice.
-struct Distinct;
+/// Any JSON; if `DISTINCT`, such whose objects have no name twice. Unlike what serde skips, every text in it is read and its nesting is
+/// counted.
+struct Any<const DISTINCT: bool>;
 
-impl<'de> Deserialize<'de> for Distinct {
+/// Any JSON whose objects have no name twice.
+type Distinct = Any<true>;
+
+impl<'de, const DISTINCT: bool> Deserialize<'de> for Any<DISTINCT> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(DistinctNames)
+        deserializer.deserialize_any(Names::<DISTINCT>)
     }
 }
 
@@ -73,50 +73,50 @@ impl<'de> Deserialize<'de> for Distinct {
 #[serde(transparent)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
-struct DistinctNames;
+struct Names<const DISTINCT: bool>;
 
-impl<'de> Visitor<'de> for DistinctNames {
-    type Value = Distinct;
+impl<'de, const DISTINCT: bool> Visitor<'de> for Names<DISTINCT> {
+    type Value = Any<DISTINCT>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Distinct, E> {
-        Ok(Distinct)
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Any)
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Distinct, E> {
-        Ok(Distinct)
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(Any)
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Distinct, E> {
-        Ok(Distinct)
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(Any)
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<Distinct, E> {
-        Ok(Distinct)
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(Any)
     }
 
-    fn visit_unit<E>(self) -> Result<Distinct, E> {
-        Ok(Distinct)
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Any)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Distinct, A::Error> {
-        while items.next_element::<Distinct>()?.is_some() {}
-        Ok(Distinct)
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        while items.next_element::<Self::Value>()?.is_some() {}
+        Ok(Any)
     }
 
     /// Numbers that no integer holds come as maps too, since they are read with every digit.
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Distinct, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         let mut names = BTreeSet::new();
-        while let Some((name, Distinct)) = members.next_entry::<Name<'de>, Distinct>()? {
-            if let Some(twice) = names.replace(name) {
+        while let Some((name, Any)) = members.next_entry::<Name<'de>, Self::Value>()? {
+            if DISTINCT && let Some(twice) = names.replace(name) {
                 let shown: String = twice.0.chars().take(MAX_QUOTED).collect();
                 return Err(de::Error::custom(format_args!("duplicate field `{shown}`")));
             }
         }
-        Ok(Distinct)
+        Ok(Any)
     }
 }
 

@@ -250,6 +250,8 @@ async fn conditions_are_honoured() {
         (same.status.as_u16(), same.bytes.len(), same.header("etag")),
         (304, 0, "\"2\"")
     );
+    let head = send("HEAD", "if-none-match", "\"2\"", "").await;
+    assert_eq!((head.status.as_u16(), head.headers.get("content-length")), (304, None));
     assert_eq!(send("GET", "if-none-match", "\"1\"", "").await.status, 200);
     refused(&send("GET", "if-none-match", "2", "").await, 400);
 }

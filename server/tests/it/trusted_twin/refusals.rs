@@ -63,6 +63,16 @@ async fn malformed_bodies_have_their_own_subcodes() {
     ] {
         refused(&patch(&patchbay, body).await, 400_415);
     }
+    let (deep, flat) = ("[".repeat(128), "]".repeat(128));
+    for body in [
+        r#"{"unknown": "\ud800"}"#,
+        r#"{"name": 1, "unknown": "\ud800"}"#,
+        &format!("{deep}{flat}"),
+        &format!(r#"{{"unknown": {deep}{flat}}}"#),
+        &format!(r#"{{"name": 1, "unknown": {deep}{flat}}}"#),
+    ] {
+        refused(&patch(&patchbay, body.to_owned()).await, 400_415);
+    }
     for body in ["{\"name\": 1", "[1", "5x", "{\"name\": 1,}", "{\"unknown\": 1} x"] {
         refused(&patch(&patchbay, body).await, 400_415);
     }
