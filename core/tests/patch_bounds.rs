@@ -189,6 +189,7 @@ fn a_dialects_attributes_take_no_room_from_anothers() {
 fn an_attributes_name_has_all_the_characters_that_the_refusal_names() {
     let named = |length: usize| attribute(&format!("passthrough:{}", "é".repeat(length)), json!(1));
     assert!(nobody().apply(&named(200)).is_ok());
+    assert_eq!(refused(&nobody(), &named(0)), "attributes.passthrough:");
     let refusal = nobody().apply(&named(201)).unwrap_err().to_string();
     assert!(refusal.ends_with("must have at most 200 characters"), "{refusal}");
 }

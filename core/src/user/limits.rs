@@ -75,12 +75,12 @@ fn is_invisible(c: char) -> bool {
 
 /// Checks an attribute's name.
 pub(super) fn attribute_name(field: &str, name: &str) -> Result<(), Error> {
-    if name.is_empty() {
+    let own = name.split_once(':').map_or(name, |(_, own)| own);
+    if own.is_empty() {
         return Err(Error::invalid(field, "must not have an empty name"));
     }
     // The refusal names the member and is kept in the audit log: no more of the name than would have been allowed.
     let shown: String = field.chars().take(MAX_ATTRIBUTE_NAME).collect();
-    let own = name.split_once(':').map_or(name, |(_, own)| own);
     bounded(&shown, own, MAX_ATTRIBUTE_NAME)
 }
 

@@ -39,8 +39,10 @@ pub struct OutboundConfig {
 
 /// The most bytes of an answer that are read.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
-/// The most characters of an answer that is not JSON that are shown on.
+/// The most characters of an answer that are shown on as text.
 const MAX_SHOWN: usize = 2_000;
+/// The most bytes of an answer that is shown on as the JSON that it is; of a longer one only the beginning is, as text.
+const MAX_SHOWN_JSON: usize = 64 * 1024;
 
 /// The client. Cheap to clone; connections are kept and shared.
 #[derive(Clone, Debug)]
@@ -202,7 +204,9 @@ impl Answer {
 
     /// What there is to tell of the answer as a failure, without what the request proved itself with.
     pub fn failure(&self, kind: RemoteKind) -> RemoteFailure {
-        let raw = if let Ok(json) = self.parsed() {
+        let raw = if self.body.len() <= MAX_SHOWN_JSON
+            && let Ok(json) = self.parsed()
+        {
             self.redaction.mask(json)
         } else {
             let text = String::from_utf8_lossy(&self.body).into_owned();
@@ -214,19 +218,21 @@ impl Answer {
             url: self.url.clone(),
             status: Some(self.status.as_u16()),
             raw,
-            headers: telling(&self.headers),
+            headers: self.telling(),
             retry_after: seconds(&self.headers),
             undone: false,
         }
     }
-}
 
-/// The headers that help to explain an answer and hold no secret.
-fn telling(headers: &HeaderMap) -> Vec<(String, String)> {
-    ["content-type", "retry-after", "x-request-id", "etag"]
-        .iter()
-        .filter_map(|name| Some(((*name).to_owned(), headers.get(*name)?.to_str().ok()?.to_owned())))
-        .collect()
+    /// The headers that help to explain an answer, without what the request proved itself with.
+    fn telling(&self) -> Vec<(String, String)> {
+        let told = |name: &&str| {
+            let value = self.headers.get(*name)?.to_str().ok()?;
+            Some(((*name).to_owned(), self.redaction.mask_text(value.to_owned())))
+        };
+        let names = ["content-type", "retry-after", "x-request-id", "etag"];
+        names.iter().filter_map(told).collect()
+    }
 }
 
 /// The seconds of `Retry-After`; a date counts from the answer's own `Date`, so the clocks need not agree (RFC 9110,

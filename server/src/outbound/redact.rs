@@ -3,6 +3,7 @@
 
 use base64::Engine;
 use http::{HeaderMap, header};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
@@ -17,10 +18,13 @@ impl Redaction {
     /// The secrets of a request with these headers: its credential as it is sent, and in Basic authentication the password,
     /// or the user name where that stands alone.
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let Some(sent) = sent else { return Self(Vec::new()) };
-        let (scheme, credential) = sent.split_once(' ').unwrap_or(("", sent));
-        let mut secrets = vec![credential.to_owned()];
+        let Some(sent) = headers.get(header::AUTHORIZATION) else {
+            return Self(Vec::new());
+        };
+        let sent = String::from_utf8_lossy(sent.as_bytes());
+        // A secret that is shown without a scheme may have a blank in it: as a whole it is masked first.
+        let (scheme, credential) = sent.split_once(' ').unwrap_or(("", &sent));
+        let mut secrets = vec![sent.clone().into_owned(), credential.to_owned()];
         if scheme.eq_ignore_ascii_case("basic")
             && let Ok(pair) = base64::prelude::BASE64_STANDARD.decode(credential)
             && let Ok(pair) = String::from_utf8(pair)
@@ -29,7 +33,13 @@ impl Redaction {
             secrets.push(if password.is_empty() { name } else { password }.to_owned());
         }
         secrets.retain(|secret| !secret.is_empty());
-        Self(secrets.into_iter().map(SecretString::from).collect())
+        Self(
+            secrets
+                .iter()
+                .flat_map(|secret| forms(secret))
+                .map(SecretString::from)
+                .collect(),
+        )
     }
 
     /// The same value with every secret masked, in texts and in names.
@@ -60,8 +70,15 @@ impl Redaction {
     }
 }
 
+/// A secret as it is, and as it stands in a URL or in JSON that has its slashes escaped.
+fn forms(secret: &str) -> [String; 3] {
+    let in_a_url = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
+    [secret.to_owned(), secret.replace('/', r"\/"), in_a_url]
+}
+
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
     use serde_json::json;
 
     use super::*;
@@ -84,6 +101,22 @@ mod tests {
             assert!(masked.contains(MASK), "{masked}");
             for secret in ["s3cret", "czNjcmV0Og==", "bWU6czNjcmV0"] {
                 assert!(!masked.contains(secret), "{masked}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_credential_is_masked_however_it_is_spelt() {
+        for (secret, shown) in [
+            ("sek-kläy", "sek-kläy"),
+            ("first second", "first second"),
+            ("a/d+c", r"a\/d+c"),
+            ("a/d+c", "a%2Fd%2Bc"),
+        ] {
+            for authorization in [secret.to_owned(), format!("Bearer {secret}")] {
+                let sent = HeaderValue::from_bytes(authorization.as_bytes()).unwrap();
+                let redaction = Redaction::of(&HeaderMap::from_iter([(header::AUTHORIZATION, sent)]));
+                assert_eq!(redaction.mask_text(format!("<{shown}>")), format!("<{MASK}>"));
             }
         }
     }

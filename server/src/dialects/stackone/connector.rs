@@ -33,7 +33,7 @@ impl StackOneConnector {
         let account = account
             .ok_or_else(|| Error::invalid("settings.account_id", "must be set"))?
             .clone();
-        if http::HeaderValue::from_str(&account).is_err() {
+        if !account.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
             return Err(Error::invalid("settings.account_id", "must be printable ASCII"));
         }
         Ok(Self { target, account })

@@ -40,7 +40,8 @@ pub(super) fn envelope(failure: &Failure, exchange: &Exchange) -> wire::ErrorRes
     }
 }
 
-/// The whole response. 408 and 429 always say when to come back: StackOne's clients otherwise repeat at once.
+/// The whole response. 408 and 429 always say when to come back, and never at once: StackOne's clients take 0 for nothing said, and then
+/// repeat at once and for up to an hour (contract notes, section 9).
 pub(super) fn response(failure: &Failure, exchange: &Exchange) -> Response {
     let status = status(failure);
     let mut response = (status, axum::Json(envelope(failure, exchange))).into_response();
@@ -54,7 +55,8 @@ pub(super) fn response(failure: &Failure, exchange: &Exchange) -> Response {
             );
         }
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
-            headers.insert(RETRY_AFTER, failure.retry_after.unwrap_or(RETRY_SECONDS).into());
+            let seconds = failure.retry_after.unwrap_or(RETRY_SECONDS).max(1);
+            headers.insert(RETRY_AFTER, seconds.into());
         }
         _ => {}
     }

@@ -91,7 +91,10 @@ async fn what_shows_the_request_shows_no_secret(dialect: &str) {
             } else {
                 format!("<p>{body}</p>")
             };
-            Box::pin(async move { answer(theirs, "application/json", text) })
+            let mut answer = answer(theirs, "application/json", text);
+            let shown = call.headers["authorization"].clone();
+            answer.headers_mut().insert("x-request-id", shown);
+            Box::pin(async move { answer })
         });
         let (address, calls) = vendor.await;
         let linked = linked(case, address).await;
@@ -158,6 +161,8 @@ async fn answers_that_are_no_answers_are_bad_gateways(dialect: &str) {
         (200, "application/json", "{\"data\": {\"id\""),
         (200, "application/json", "[]"),
         (200, "application/json", "7"),
+        (200, "application/json", "{}"),
+        (202, "application/json", r#"{"why": "later"}"#),
         (200, "application/json", r#"{"$serde_json::private::RawValue": "{}"}"#),
         (500, "text/html", "<html>Sorry</html>"),
         (502, "application/json", "[\"a list\"]"),

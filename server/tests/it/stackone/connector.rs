@@ -282,7 +282,7 @@ async fn an_answer_without_a_user_is_unreadable() {
 
 #[tokio::test]
 async fn the_account_at_the_other_side_is_required() {
-    for account in [None, Some(""), Some("a\nb")] {
+    for account in [None, Some(""), Some("a\nb"), Some("ü")] {
         let mut target = target("http://127.0.0.1:1".to_owned());
         target.settings = account
             .map(|id| ("account_id".to_owned(), id.to_owned()))
