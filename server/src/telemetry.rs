@@ -34,6 +34,8 @@ pub fn start_logs(config: &LogSection) -> Result<(), String> {
         .map_err(|error| format!("log.level is not a filter: {error}"))?;
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // Where the log cannot be written there is nobody to tell: whoever asks is answered all the same.
+        .log_internal_errors(false)
         .with_writer(io::stderr);
     let started = match config.format {
         LogFormat::Json => logs.json().flatten_event(true).finish().try_init(),

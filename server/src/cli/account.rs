@@ -26,7 +26,7 @@ use zeroize::Zeroizing;
 use super::{
     Complaint, TenantArgument,
     folder::{Folder, Purpose},
-    operator, print,
+    note, operator, print,
     table::{plain, table},
 };
 use crate::{
@@ -145,6 +145,11 @@ impl Add {
         let base_url = base_url(&self.base_url)?;
         let secret = self.secret()?;
         let settings: BTreeMap<String, String> = self.settings.iter().cloned().collect();
+        if settings.len() < self.settings.len() {
+            return Err(Complaint(
+                "a setting is given twice; give each --setting once".to_owned(),
+            ));
+        }
         check(&self.dialect, &base_url, &secret, &settings, config)?;
         let (folder, tenant) = self.place.open(config).await?;
         let (id, now) = (new_id(), SystemClock.now());
@@ -260,9 +265,9 @@ fn check(
     let client = Client::new(config.outbound());
     let client = client.map_err(|error| Complaint::while_doing("prepare to call the account", &error))?;
     if client.request(Method::GET, base_url).is_err() {
-        eprintln!("patchbay: note: the address is private, so calls need the setting outbound.allow_private = true");
+        note("patchbay: note: the address is private, so calls need the setting outbound.allow_private = true");
     } else if base_url.starts_with("http://") && !config.outbound.allow_private {
-        eprintln!("patchbay: note: over http:// the key and all users travel unencrypted; use https:// if you can");
+        note("patchbay: note: over http:// the key and all users travel unencrypted; use https:// if you can");
     }
     let target = Target {
         base_url: base_url.to_owned(),

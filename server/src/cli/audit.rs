@@ -58,6 +58,10 @@ impl Audit {
             Some(id) => vec![folder.tenant(Some(id)).await?],
             None => folder.tenants().await?,
         };
+        if tenants.is_empty() {
+            // A log that is gone is not whole.
+            folder.tenant(None).await?;
+        }
         if self.verify {
             return verify(&folder, &tenants).await;
         }

@@ -19,8 +19,9 @@ use super::{
     Complaint,
     account::new_id,
     folder::{Folder, Purpose},
-    generate, operator, print,
+    generate, operator,
     table::{plain, table},
+    write_out,
 };
 use crate::{
     config::Config,
@@ -78,11 +79,19 @@ impl Init {
         } else {
             make_empty(&folder, self.name, now).await?
         };
-        if self.json {
-            return print(&format!("{}\n", Value::Object(shown)));
-        }
-        print(&table(["what", "value"], &rows("", &Value::Object(shown))))?;
-        print("\nKeys are shown this once: only their hashes are kept.\n")
+        let shown = Value::Object(shown);
+        let text = if self.json {
+            format!("{shown}\n")
+        } else {
+            let table = table(["what", "value"], &rows("", &shown));
+            format!("{table}\nKeys are shown this once: only their hashes are kept.\n")
+        };
+        write_out(&text).map_err(|error| {
+            let place = self.data.display();
+            Complaint(format!(
+                "the keys cannot be shown ({error}) and are kept nowhere; remove {place} and make it anew"
+            ))
+        })
     }
 }
 

@@ -10,7 +10,12 @@ mod quickstart;
 mod serve;
 mod table;
 
-use std::{fmt, path::PathBuf, process::ExitCode};
+use std::{
+    fmt,
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{Args, Parser, Subcommand};
 use patchbay_core::{
@@ -98,7 +103,7 @@ pub fn run() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(complaint) => {
-            eprintln!("patchbay: {complaint}");
+            note(&format!("patchbay: {complaint}"));
             ExitCode::FAILURE
         }
     }
@@ -126,13 +131,23 @@ fn one_thread() -> Result<tokio::runtime::Runtime, Complaint> {
     runtime.map_err(|error| Complaint(format!("cannot start: {error}")))
 }
 
-/// Writes to the standard output. A reader that has gone away, such as `head`, ends the program and is no failure.
+/// Writes a line to the standard error stream. Where that cannot be written there is nobody to tell, and the work goes on.
+fn note(line: &str) {
+    drop(writeln!(io::stderr(), "{line}"));
+}
+
+/// Writes to the standard output.
+fn write_out(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// The same for what can be asked for again. A reader that has gone away, such as `head`, ends the program and is no failure.
 fn print(text: &str) -> Result<(), Complaint> {
-    use std::io::{ErrorKind, Write};
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match write_out(text) {
         Ok(()) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
         Err(error) => Err(Complaint(format!("cannot write the output: {error}"))),
     }
 }

@@ -3,18 +3,21 @@
 use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use clap::Args;
+use patchbay_core::{error::Error, store::Store};
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::{
     Complaint,
     folder::{Folder, Purpose},
-    listener,
+    listener, note,
 };
 use crate::{
     app::App,
     config::Config,
-    outbound::connectors::LinkedConnectors,
-    pipeline, settling,
+    outbound::connectors::{LinkedConnectors, open},
+    pipeline,
+    seal::Sealer,
+    settling,
     system::{SystemClock, SystemEntropy},
     telemetry,
 };
@@ -41,10 +44,37 @@ impl Serve {
         let folder = Folder::existing(&self.data, config, Purpose::Serve)?;
         let stop = told_to_stop()?;
         let app = app(&folder, config)?;
+        let telling = tell_unopened(folder.store.clone(), folder.sealer(config)?);
         drop(folder);
-        eprintln!("listening on http://{}", address(&listener)?);
+        note(&format!("listening on http://{}", address(&listener)?));
+        let telling = tokio::spawn(telling);
         run(listener, &app, config, stop).await;
+        telling.abort();
         Ok(())
+    }
+}
+
+/// Tells the operator which linked accounts have a secret that does not open, as all of them do once the key is lost, beside the
+/// listener. Whoever calls one of them would be the first to know.
+async fn tell_unopened(store: Arc<dyn Store>, sealer: Sealer) {
+    let told = async {
+        for tenant in store.tenants().await? {
+            for account in store.linked_accounts(tenant.id).await? {
+                if let Some(remote) = &account.remote
+                    && let Err(error) = open(&sealer, &account, remote)
+                {
+                    let account = &account.id;
+                    tracing::error!(%account, %error, "a linked account cannot be called: bring back the key, or add it anew");
+                }
+            }
+        }
+        Ok::<_, Error>(())
+    };
+    if let Err(error) = told.await {
+        tracing::error!(
+            fault = error.for_log(),
+            "whether linked accounts can be called is not known"
+        );
     }
 }
 
@@ -170,6 +200,6 @@ pub(super) fn told_to_stop() -> Result<impl Future<Output = ()> + Send + 'static
 }
 
 fn at_once() {
-    eprintln!("patchbay: stopped before all requests had finished");
+    note("patchbay: stopped before all requests had finished");
     std::process::exit(1)
 }

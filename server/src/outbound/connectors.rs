@@ -8,10 +8,12 @@ use patchbay_core::{
     linked_account::{LinkedAccount, RemoteTarget},
 };
 
+use secrecy::SecretString;
+
 use super::http::{Client, OutboundConfig, Target};
 use crate::{
     dialects,
-    seal::{Bound, Sealer},
+    seal::{Bound, SealError, Sealer},
 };
 
 /// Makes connectors of linked accounts: opens the secret and picks the dialect from the registry.
@@ -41,13 +43,7 @@ impl LinkedConnectors {
     }
 
     fn target(&self, account: &LinkedAccount, remote: &RemoteTarget) -> Result<Target, Error> {
-        let bound = Bound {
-            tenant: account.tenant,
-            account: &account.id,
-            dialect: &remote.dialect,
-            base_url: &remote.base_url,
-        };
-        let secret = self.sealer.open(bound, &remote.secret);
+        let secret = open(&self.sealer, account, remote);
         Ok(Target {
             base_url: remote.base_url.clone(),
             secret: secret.map_err(|error| Error::internal(format!("linked account {}: {error}", account.id)))?,
@@ -55,6 +51,17 @@ impl LinkedConnectors {
             client: self.client()?,
         })
     }
+}
+
+/// The secret of a linked account.
+pub(crate) fn open(sealer: &Sealer, account: &LinkedAccount, remote: &RemoteTarget) -> Result<SecretString, SealError> {
+    let bound = Bound {
+        tenant: account.tenant,
+        account: &account.id,
+        dialect: &remote.dialect,
+        base_url: &remote.base_url,
+    };
+    sealer.open(bound, &remote.secret)
 }
 
 impl Connectors for LinkedConnectors {

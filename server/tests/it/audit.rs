@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    cli::run,
+    cli::{run, sample as made},
     harness::{CountedEntropy, START},
 };
 
@@ -189,6 +189,14 @@ async fn a_log_taken_out_whole_is_missed() {
     drop(database);
     let complaint = run(folder.path(), &["audit", "--data", "DATA", "--verify"]).refused();
     assert!(complaint.contains("broken at position 1;"), "{complaint}");
+}
+
+#[test]
+fn a_database_that_was_emptied_does_not_verify() {
+    let (_folder, data, _) = made();
+    std::fs::write(data.join("patchbay.db"), "").unwrap();
+    let complaint = run(&data, &["audit", "--data", "DATA", "--verify"]).refused();
+    assert!(complaint.contains("holds no tenant"), "{complaint}");
 }
 
 #[tokio::test]

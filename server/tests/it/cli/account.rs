@@ -154,6 +154,10 @@ fn unknown_settings_are_refused_with_the_known_ones() {
             "{complaint}"
         );
         add(&[]).ok();
+        for name in dialect.settings() {
+            let complaint = add(&[&format!("--setting={name}=2")]).refused();
+            assert!(complaint.contains("given twice"), "{complaint}");
+        }
     }
 }
 

@@ -68,7 +68,7 @@ fn connections_are_bounded_and_the_next_one_waits() {
 }
 
 /// A server that listens, and the rest of its log.
-fn logging(data: &Path, environment: &[(&str, &str)]) -> (Running, impl Read) {
+fn logging(data: &Path, environment: &[(&str, &str)]) -> (Running, impl BufRead) {
     let mut command = patchbay();
     command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
     command.envs(environment.iter().copied());
@@ -83,6 +83,90 @@ fn logging(data: &Path, environment: &[(&str, &str)]) -> (Running, impl Read) {
     let (_, address) = line.trim_end().split_once("http://").unwrap();
     let address = address.to_owned();
     (Running { child, address }, log)
+}
+
+#[test]
+fn a_log_that_cannot_be_written_keeps_nobody_from_his_answer() {
+    let (_folder, data, _) = sample();
+    let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = patchbay();
+    let missing = command.args(["audit", "--data", "nosuch"]).stderr(full()).status();
+    assert_eq!(missing.unwrap().code(), Some(1));
+    let address = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string();
+    let mut command = patchbay();
+    command.args(["serve", "--listen", &address, "--data"]).arg(&data);
+    command
+        .env("PATCHBAY_BENCH__ROUTES", "true")
+        .env("PATCHBAY_HTTP__REQUEST_TIMEOUT_MS", "300");
+    let child = command.stderr(full()).spawn().unwrap();
+    let server = Running { child, address };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while TcpStream::connect(&server.address).is_err() {
+        assert!(Instant::now() < deadline, "it does not listen");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let unfinished = "PATCH /bench/echo HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\ntr";
+    assert!(exchange(&mut server.connect(), unfinished).starts_with("HTTP/1.1 408"));
+    server.signal("-TERM");
+    assert_eq!(server.ended(), Some(0));
+}
+
+#[test]
+fn keys_that_nobody_saw_are_told_of() {
+    let folder = TempDir::new().unwrap();
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = patchbay();
+    command
+        .args(["init", "--sample", "--json", "--data"])
+        .arg(folder.path().join("data"));
+    let ended = command.stdout(full).output().unwrap();
+    let told = String::from_utf8(ended.stderr).unwrap();
+    assert!(
+        ended.status.code() == Some(1) && told.contains("make it anew"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_server_tells_at_once_of_accounts_whose_secret_does_not_open() {
+    let (folder, data, _) = sample();
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "s3cr3t").unwrap();
+    let add = |url| {
+        let place = [
+            "account",
+            "add",
+            "--data",
+            "DATA",
+            "--dialect",
+            "nerm",
+            "--base-url",
+            url,
+        ];
+        let added = run(
+            &data,
+            &[&place[..], &["--secret-file", secret.to_str().unwrap()]].concat(),
+        );
+        added.ok().trim().to_owned()
+    };
+    let lost = add("https://a.example.com");
+    fs::remove_file(data.join("seal.key")).unwrap();
+    let kept = add("https://b.example.com");
+    let (server, log) = logging(&data, &[]);
+    let mut lines = log.lines().map(Result::unwrap);
+    let told = lines
+        .find(|line| line.contains("a linked account cannot be called"))
+        .unwrap();
+    assert!(told.contains(&lost) && told.contains("was sealed with key"), "{told}");
+    assert!(exchange(&mut server.connect(), HEALTH).starts_with("HTTP/1.1 200"));
+    server.signal("-TERM");
+    assert_eq!(server.ended(), Some(0));
+    let rest: String = lines.collect();
+    assert!(!rest.contains(&kept) && !rest.contains(&lost), "{rest}");
 }
 
 #[test]
