@@ -15,12 +15,14 @@ pub fn split(value: &str, separator: char) -> impl Iterator<Item = &str> {
 }
 
 /// What a value such as `form-data; name="user"` says for one of its parameters, whose name goes letter case aside. `None` if it says
-/// nothing, or begins a quoted string that does not end.
+/// nothing, says it twice, or in a quoted string that does not end where it must.
 pub fn parameter(value: &str, name: &str) -> Option<String> {
-    split(value, ';').skip(1).find_map(|parameter| {
+    let mut said = split(value, ';').skip(1).filter_map(|parameter| {
         let (own, value) = parameter.split_once('=')?;
-        own.trim().eq_ignore_ascii_case(name).then(|| unquoted(value.trim()))?
-    })
+        own.trim().eq_ignore_ascii_case(name).then(|| value.trim())
+    });
+    let (first, second) = (said.next()?, said.next());
+    unquoted(first).filter(|_| second.is_none())
 }
 
 fn unquoted(value: &str) -> Option<String> {
@@ -58,7 +60,7 @@ mod tests {
             "form-data; name=user",
             r#"form-data; filename="my name=icon;.png"; NAME = "user""#,
             r#"form-data;;	filename="a\"; name=icon"; name="us\er""#,
-            "form-data ; name=user; name=icon",
+            "form-data ; name=user; filename*=x",
         ] {
             assert_eq!(name(value).as_deref(), Some("user"), "{value}");
         }
@@ -68,6 +70,8 @@ mod tests {
             "form-data; filename=user",
             r#"form-data; name="user"#,
             r#"form-data; name="us"er"#,
+            r#"form-data; name="us"er; name=user"#,
+            "form-data; name=user; name=user",
         ] {
             assert_eq!(name(value), None, "{value}");
         }

@@ -304,6 +304,9 @@ async fn a_part_without_a_name_is_refused() {
     for body in [
         format!("--b\r\n\r\nx\r\n{named}--b--\r\n"),
         format!("{named}--b\r\n\r\nx\r\n--b--\r\n"),
+        format!("--b\r\nContent-Disposition: form-data; name=\"other\"\n\nx\r\n{named}--b--\r\n"),
+        format!("--b\r\nContent-Disposition: form-data; name=\"other\"\r\n\r\n{named}--b--\r\n"),
+        format!("{named}--b\r\nContent-Disposition: form-data; name=\"icon\"\n\nx\r\n{named}--b--\r\n"),
     ] {
         assert_problem(&call(&patchbay, &key, ("PUT", HAN), &[FORM], body).await, 400, None);
     }

@@ -22,6 +22,7 @@ use serde_json::{Map, Value};
 
 use super::{
     super::fold,
+    delimiters::Delimiters,
     media::{Document, Media, is_json_part, is_text_part, media, unsupported},
 };
 use crate::{
@@ -111,7 +112,7 @@ impl UserParts {
         if announced.is_some_and(|length| length > limit as u64) {
             return Err(extract::too_large(limit));
         }
-        let body = gathered(request.into_body());
+        let body = gathered(request.into_body(), &boundary);
         read(Multipart::with_constraints(body, boundary, whole(limit)), json_limit).await
     }
 }
@@ -124,7 +125,7 @@ fn whole(limit: usize) -> Constraints {
 pub(in super::super) async fn whole_form(content_type: &str, body: Bytes) -> Result<UserParts, Failure> {
     let boundary = boundary(content_type)?;
     let limit = body.len();
-    let body = gathered(Body::from(body));
+    let body = gathered(Body::from(body), &boundary);
     read(Multipart::with_constraints(body, boundary, whole(limit)), limit).await
 }
 
@@ -133,10 +134,10 @@ fn boundary(content_type: &str) -> Result<String, Failure> {
     boundary.ok_or_else(|| Failure::new(Kind::NotJson, "the Content-Type of the form has no valid boundary"))
 }
 
-/// A body in pieces of some size. The form's reader searches what it holds for the next boundary or end of headers each
+/// A body in pieces of some size, its delimiters looked at. The form's reader searches what it holds for the next boundary or end of headers each
 /// time something arrives: many small pieces without either would cost it the square of their number.
-fn gathered(body: Body) -> impl Stream<Item = Result<Bytes, axum::Error>> + Send {
-    stream::unfold(Some(body.into_data_stream()), async |rest| {
+fn gathered(body: Body, boundary: &str) -> impl Stream<Item = Result<Bytes, axum::Error>> + Send + use<> {
+    let pieces = stream::unfold(Some(body.into_data_stream()), async |rest| {
         let mut rest = rest?;
         let mut piece = BytesMut::new();
         while piece.len() < GATHERED_BYTES {
@@ -148,6 +149,12 @@ fn gathered(body: Body) -> impl Stream<Item = Result<Bytes, axum::Error>> + Send
             }
         }
         Some((Ok(piece.freeze()), Some(rest)))
+    });
+    let mut delimiters = Delimiters::new(boundary);
+    pieces.map(move |piece| {
+        let piece: Bytes = piece?;
+        delimiters.look(&piece).map_err(axum::Error::new)?;
+        Ok(piece)
     })
 }
 
@@ -179,12 +186,15 @@ async fn read(mut form: Multipart<'_>, json_limit: usize) -> Result<UserParts, F
 
 /// What a part's `Content-Disposition` says for one of its parameters.
 fn disposition(field: &Field<'_>, parameter: &str) -> Option<String> {
-    let said = field.headers().get(header::CONTENT_DISPOSITION)?;
+    let mut said = field.headers().get_all(header::CONTENT_DISPOSITION).iter();
+    let (Some(said), None) = (said.next(), said.next()) else {
+        return None;
+    };
     quoted::parameter(&String::from_utf8_lossy(said.as_bytes()), parameter)
 }
 
-/// The refusal of a part whose name is not said (RFC 7578, section 4.2, has it required) or cannot be read. Skipping it could lose a
-/// change; where a part has no headers at all, the form's reader even takes the next part for its content.
+/// The refusal of a part whose name is not said (RFC 7578, section 4.2, has it required) or cannot be read: skipping it could lose a
+/// change.
 fn nameless() -> Failure {
     Failure::new(
         Kind::NotJson,

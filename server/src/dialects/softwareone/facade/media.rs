@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     app::App,
-    extract::{self, Body},
+    extract::{self, Body, quoted},
     failure::{Failure, Kind},
 };
 
@@ -43,7 +43,7 @@ pub(super) fn unsupported(reason: &str) -> Failure {
 }
 
 fn parse(text: &str) -> Option<Media> {
-    let mut parts = text.split(';').map(str::trim);
+    let mut parts = quoted::split(text, ';').map(str::trim);
     let essence = parts.next()?.to_ascii_lowercase();
     let suffixed = essence
         .strip_prefix("application/")
@@ -71,7 +71,7 @@ pub(super) fn is_json_part(headers: &HeaderMap) -> bool {
 
 fn is_text(text: &str) -> bool {
     let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
-    let plain = essence.trim().eq_ignore_ascii_case("text/plain") && parameters.split(';').all(utf8);
+    let plain = essence.trim().eq_ignore_ascii_case("text/plain") && quoted::split(parameters, ';').all(utf8);
     plain || parse(text) == Some(Media::Json)
 }
 
@@ -129,6 +129,7 @@ mod tests {
             "text/json",
             "application/merge-patch+json",
             "application/json; charset=\"utf-8\"; v=1",
+            "application/json; v=\"a;charset=utf-16\"",
         ] {
             assert_eq!(parse(text), Some(Media::Json), "{text}");
         }

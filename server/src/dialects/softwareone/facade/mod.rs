@@ -1,6 +1,7 @@
 //! The routes: decode the request, call the use case, encode the answer.
 
 mod account_users;
+mod delimiters;
 mod form;
 mod media;
 mod users;
