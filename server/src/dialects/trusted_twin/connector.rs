@@ -73,14 +73,11 @@ impl Connector for TrustedTwinConnector {
         let request = self.request(Method::PATCH, update.id)?.json(&body);
         let answer = self.target.client.send(request).await?;
         let partial = user(&answer)?;
-        if partial.uuid.is_some() {
-            return Ok(Some(map::decode_user(update.id, partial)));
-        }
         if partial == wire::User::default() {
             return Err(answer.unreadable("the answer is not a user: it has no member of one"));
         }
-        // One edition answers a part only. The write is done, so a failure to read it back is not the write's.
-        Ok(self.read(update.id).await.ok())
+        // One edition answers a part only; who wants the rest reads it.
+        Ok(partial.uuid.is_some().then(|| map::decode_user(update.id, partial)))
     }
 
     fn carrier(&self, field: &str) -> Option<String> {

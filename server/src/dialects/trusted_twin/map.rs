@@ -56,7 +56,7 @@ fn patch(update: wire::UserUpdate) -> Result<UserPatch, Failure> {
     let name = required("name", name)?;
     let mut patch = UserPatch {
         unfit: name.value().and_then(|name| checked_name(name)).into_iter().collect(),
-        unset_kept: name.value().map(|name| shown_as(name)).into_iter().collect(),
+        unset_kept: name.value().map(|name| shown_as(name)).unwrap_or_default(),
         display_name: name,
         role: required("role", role)?.try_map(|text| role_id(&text))?,
         description: description.try_map(checked_description)?,
@@ -77,9 +77,10 @@ fn required<T>(member: &str, patch: Patch<T>) -> Result<Patch<T>, Failure> {
     }
 }
 
-/// What is shown already where this name is sent: the other names make it, or there is none.
-fn shown_as(name: &str) -> &'static str {
-    if name == NAMELESS { "name" } else { "display_name" }
+/// What this name may be shown for already: a name that the others make, and for one of them that there is none.
+fn shown_as(name: &str) -> Vec<&'static str> {
+    let nameless = (name == NAMELESS).then_some("name");
+    nameless.into_iter().chain(["display_name"]).collect()
 }
 
 /// What is wrong with a name, should it change: one that another dialect gave is shown as it is and may come back.

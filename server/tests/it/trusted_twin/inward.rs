@@ -87,6 +87,9 @@ async fn a_name_that_is_shown_already_is_not_set() {
         "User Name",
         "who has a name may be called so"
     );
+    let named_so = json!({ "name": null, "first_name": "User", "last_name": "Name" });
+    assert_eq!(stackone(named_so).await, "User Name");
+    assert_eq!(back("User Name").await, (json!("User Name"), "\"6\"".to_owned()));
 }
 
 /// What another dialect made of the name is shown as it is, and may come back; a new name follows the pattern.
