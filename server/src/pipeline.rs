@@ -133,7 +133,9 @@ fn render(dialect: Option<&dyn Dialect>, failure: &Failure, exchange: &Exchange,
         }
     }
     if let Some(seconds) = failure.retry_after {
-        response.headers_mut().insert(http::header::RETRY_AFTER, seconds.into());
+        // The dialect may have said it already, in its own way.
+        let said = response.headers_mut().entry(http::header::RETRY_AFTER);
+        said.or_insert_with(|| seconds.into());
     }
     response
 }

@@ -361,10 +361,12 @@ impl<'a> Changes<'a> {
         after: Option<&Value>,
     ) -> Result<(), Error> {
         let field = format!("attributes.{name}");
-        limits::attribute_name(&field, &name)?;
         let before = slot.get(&name);
         if before != after && !self.refuses(&field) {
-            after.map_or(Ok(()), |value| limits::attribute(&field, value))?;
+            if let Some(value) = after {
+                limits::attribute_name(&field, &name)?;
+                limits::attribute(&field, value)?;
+            }
             let (before, now) = (before.cloned().unwrap_or_default(), after.cloned().unwrap_or_default());
             self.made.push(FieldChange {
                 field: field.into(),

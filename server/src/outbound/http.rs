@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use patchbay_core::{
     connector::{RemoteFailure, RemoteKind},
     error::Error,
@@ -43,6 +43,9 @@ const MAX_ANSWER: usize = 4 * 1024 * 1024;
 const MAX_SHOWN: usize = 2_000;
 /// The most bytes of an answer that is shown on as the JSON that it is; of a longer one only the beginning is, as text.
 const MAX_SHOWN_JSON: usize = 64 * 1024;
+
+/// An answer is read as it comes; who says nothing of codings may be sent any (RFC 9110, section 12.5.3).
+const AS_IT_IS: (HeaderName, HeaderValue) = (header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
 
 /// The client. Cheap to clone; connections are kept and shared.
 #[derive(Clone, Debug)]
@@ -88,6 +91,7 @@ impl Client {
             .connect_timeout(config.timeout.min(Duration::from_secs(10)))
             .redirect(redirect::Policy::none())
             .no_proxy()
+            .default_headers(HeaderMap::from_iter([AS_IT_IS]))
             .user_agent(concat!("patchbay/", env!("CARGO_PKG_VERSION")));
         if !config.allow_private {
             builder = builder.dns_resolver(Arc::new(PublicOnly));
@@ -204,14 +208,17 @@ impl Answer {
 
     /// What there is to tell of the answer as a failure, without what the request proved itself with.
     pub fn failure(&self, kind: RemoteKind) -> RemoteFailure {
-        let raw = if self.body.len() <= MAX_SHOWN_JSON
-            && let Ok(json) = self.parsed()
-        {
-            self.redaction.mask(json)
+        let beginning = |text: String| Value::String(text.chars().take(MAX_SHOWN).collect());
+        let raw = if let Ok(json) = self.parsed() {
+            let json = self.redaction.mask(json);
+            if self.body.len() > MAX_SHOWN_JSON {
+                beginning(json.to_string())
+            } else {
+                json
+            }
         } else {
             let text = String::from_utf8_lossy(&self.body).into_owned();
-            let text = self.redaction.mask_text(text);
-            Value::String(text.chars().take(MAX_SHOWN).collect())
+            beginning(self.redaction.mask_text(text))
         };
         RemoteFailure {
             kind,

@@ -93,7 +93,12 @@ impl Connector for SoftwareOneConnector {
     }
 
     async fn get_user(&self, id: &str) -> Result<User, Error> {
-        self.user(self.request(Method::GET, id)?).await
+        let user = self.user(self.request(Method::GET, id)?).await?;
+        // By mail address little is told of a user (contract notes, section 2.1): by his id it is the same as after an update.
+        match user.remote_id.as_deref() {
+            Some(own) if id.contains('@') && own != id => self.user(self.request(Method::GET, own)?).await,
+            _ => Ok(user),
+        }
     }
 
     async fn update_user(&self, update: RemoteUpdate<'_>) -> Result<Option<User>, Error> {

@@ -20,6 +20,7 @@ for_each_dialect! {
     what_shows_the_request_shows_no_secret
     answers_that_are_no_answers_are_bad_gateways
     silence_is_a_timeout
+    come_back_at_once_is_never_said
     a_broken_answer_is_a_bad_gateway
     nobody_there_is_a_bad_gateway
 }
@@ -180,6 +181,20 @@ async fn answers_that_are_no_answers_are_bad_gateways(dialect: &str) {
         );
         let writes = calls.taken().into_iter().filter(|call| call.method != "GET").count();
         assert_eq!(writes, 1, "no write is sent twice");
+    }
+}
+
+async fn come_back_at_once_is_never_said(dialect: &str) {
+    let case = cases::of(dialect);
+    let vendor = remote::vendor(|_| {
+        let mut answer = answer(429, "application/json", "{}");
+        answer.headers_mut().insert("retry-after", 0.into());
+        Box::pin(async move { answer })
+    });
+    let linked = linked(case, vendor.await.0).await;
+    for answer in both(case, &linked).await {
+        provider_error(&answer, 429);
+        assert_eq!(answer.header("retry-after"), "1");
     }
 }
 

@@ -90,6 +90,25 @@ async fn record(
 
 const EXAMPLE: &str = include_str!("../../../src/dialects/softwareone/fixtures/user.json");
 
+/// By mail address the vendor tells little of a user, so that he would be another than after an update.
+#[tokio::test]
+async fn a_user_named_by_his_mail_address_is_read_by_his_id() {
+    let (recorder, base) = Recorder::serve(200, EXAMPLE).await;
+    let own: Value = serde_json::from_str(EXAMPLE).unwrap();
+    let user = connector(&base, "k").get_user("han@example.com").await.unwrap();
+    assert_eq!(user.remote_id.as_deref(), own["id"].as_str());
+    let got = recorder.got.lock().unwrap();
+    let asked: Vec<&str> = got
+        .iter()
+        .map(|(_, uri, ..)| uri.path().rsplit('/').next().unwrap())
+        .collect();
+    assert_eq!(asked, ["han@example.com", own["id"].as_str().unwrap()]);
+    assert!(
+        got.iter()
+            .all(|(_, _, headers, _)| headers["accept-encoding"] == "identity")
+    );
+}
+
 #[tokio::test]
 async fn absent_null_and_value_go_out_as_such() {
     let (recorder, base) = Recorder::serve(200, EXAMPLE).await;
