@@ -1,7 +1,8 @@
 //! The data folder that a command works on.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -58,6 +59,12 @@ impl Folder {
             ))),
             Err(error) => Err(Complaint(format!("the data folder {shown} cannot be read: {error}"))),
         }
+    }
+
+    /// Keeps other commands that ask for it out, until what is answered is dropped; waits for those that were first.
+    pub(super) fn alone(&self) -> Result<File, Complaint> {
+        let locked = File::open(&self.path).and_then(|folder| folder.lock().map(|()| folder));
+        locked.map_err(|error| Complaint(format!("{} cannot be locked: {error}", self.path.display())))
     }
 
     /// Its tenants, in order of their making.

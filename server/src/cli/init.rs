@@ -1,6 +1,6 @@
 //! `patchbay init`: a new tenant in a data folder.
 
-use std::path::PathBuf;
+use std::{fmt::Display, path::PathBuf};
 
 use clap::Args;
 use patchbay_core::{
@@ -58,6 +58,8 @@ impl Init {
     /// Makes the tenant and prints what is needed to use it. The keys are shown this once.
     pub(super) async fn run(self, config: &Config) -> Result<(), Complaint> {
         let folder = Folder::create(&self.data, config, Purpose::Command)?;
+        // Two at once would each find no tenant and make one.
+        let _alone = folder.alone()?;
         if let Some(tenant) = folder.tenants().await?.first() {
             let place = self.data.display();
             let next = "choose another folder with --data";
@@ -71,13 +73,14 @@ impl Init {
             let sample = make_sample(&folder, now).await?;
             let mut shown = describe(&sample);
             if let Some(count) = self.users {
-                let path = generate::users(&folder, &sample, count, now).await?;
+                let path = generate::users(&folder, &sample, count, now).await;
+                let path = path.map_err(|complaint| self.unseen(&complaint))?;
                 let path = std::path::absolute(&path).unwrap_or(path);
                 shown.insert("generated".to_owned(), json!({ "count": count, "id_file": path }));
             }
             shown
         } else {
-            make_empty(&folder, self.name, now).await?
+            make_empty(&folder, self.name.clone(), now).await?
         };
         let shown = Value::Object(shown);
         let text = if self.json {
@@ -86,12 +89,15 @@ impl Init {
             let table = table(["what", "value"], &rows("", &shown));
             format!("{table}\nKeys are shown this once: only their hashes are kept.\n")
         };
-        write_out(&text).map_err(|error| {
-            let place = self.data.display();
-            Complaint(format!(
-                "the keys cannot be shown ({error}) and are kept nowhere; remove {place} and make it anew"
-            ))
-        })
+        write_out(&text).map_err(|error| self.unseen(&error))
+    }
+
+    /// The complaint that a tenant is made whose keys nobody has seen.
+    fn unseen(&self, why: &dyn Display) -> Complaint {
+        let place = self.data.display();
+        Complaint(format!(
+            "{why}; {place} now holds a tenant whose keys were not shown and are kept nowhere: make one in another folder with --data"
+        ))
     }
 }
 

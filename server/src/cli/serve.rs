@@ -3,7 +3,7 @@
 use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use clap::Args;
-use patchbay_core::{error::Error, store::Store};
+use patchbay_core::{error::Error, linked_account::AccountStatus, store::Store};
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::{
@@ -60,7 +60,8 @@ async fn tell_unopened(store: Arc<dyn Store>, sealer: Sealer) {
     let told = async {
         for tenant in store.tenants().await? {
             for account in store.linked_accounts(tenant.id).await? {
-                if let Some(remote) = &account.remote
+                if account.status == AccountStatus::Active
+                    && let Some(remote) = &account.remote
                     && let Err(error) = open(&sealer, &account, remote)
                 {
                     let account = &account.id;

@@ -116,6 +116,25 @@ fn a_log_that_cannot_be_written_keeps_nobody_from_his_answer() {
 }
 
 #[test]
+fn of_several_that_make_a_tenant_in_a_folder_at_once_one_does() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    let begin = || {
+        let mut command = patchbay();
+        command.args(["init", "--sample", "--data"]).arg(&data);
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let begun: Vec<Child> = (0..4).map(|_| begin()).collect();
+    let ended = begun.into_iter().map(|child| child.wait_with_output().unwrap());
+    let (made, refused): (Vec<_>, Vec<_>) = ended.partition(|ended| ended.status.success());
+    assert_eq!((made.len(), refused.len()), (1, 3));
+    for ended in refused {
+        let told = String::from_utf8(ended.stderr).unwrap();
+        assert!(told.contains("already holds the tenant"), "{told}");
+    }
+}
+
+#[test]
 fn keys_that_nobody_saw_are_told_of() {
     let folder = TempDir::new().unwrap();
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
@@ -126,7 +145,7 @@ fn keys_that_nobody_saw_are_told_of() {
     let ended = command.stdout(full).output().unwrap();
     let told = String::from_utf8(ended.stderr).unwrap();
     assert!(
-        ended.status.code() == Some(1) && told.contains("make it anew"),
+        ended.status.code() == Some(1) && told.contains("keys were not shown"),
         "{told}"
     );
 }
