@@ -69,7 +69,10 @@ impl Directory {
         let begun = self.begin(context, key, &update).await?;
         if !change.is_empty() && begun.done.is_none() {
             let patch = self.membership_patch(context, organization, change).await;
-            if begun.verdict == Verdict::AllowProfile {
+            // Of a place that he is only asked into a user may not decide himself, whatever his role permits elsewhere.
+            let place = self.store.organization(context.principal.tenant, organization).await?;
+            let reached = place.is_some_and(|place| reaches(&context.principal, place.id));
+            if begun.verdict == Verdict::AllowProfile || !reached {
                 check_membership_kept(&begun.user, patch)?;
             } else {
                 update.patch.memberships.push(patch?);
@@ -81,7 +84,7 @@ impl Directory {
     /// Changes a user together with the organization that he works in from now on.
     ///
     /// Fails as [`Provider::update_user`] does, and with [`Error::Invalid`] naming `current_organization` if there is no
-    /// such organization or his membership there is not active.
+    /// such organization, the caller does not see him there, or his membership there is not active.
     pub async fn move_user(
         &self,
         context: &Context,
@@ -92,7 +95,8 @@ impl Directory {
         let begun = self.begin(context, key, &update).await?;
         if begun.done.is_none() {
             let organization = self.store.organization(context.principal.tenant, organization).await?;
-            update.patch.current_organization = Patch::Value(organization.ok_or_else(user::not_a_member)?.id);
+            let seen = organization.filter(|place| sees(&context.principal, &begun.user, place.id));
+            update.patch.current_organization = Patch::Value(seen.ok_or_else(user::not_a_member)?.id);
         }
         self.finish(context, begun, update).await
     }
@@ -246,13 +250,14 @@ impl Directory {
         member_of: Option<Key<OrganizationId>>,
     ) -> Result<(), Error> {
         let Some(key) = member_of else { return Ok(()) };
-        let organization = self.store.organization(context.principal.tenant, key).await?;
-        let organization = organization.ok_or(Error::NotFound { what: "organization" })?;
-        if user
-            .memberships
-            .iter()
-            .any(|membership| membership.organization == organization.id)
-        {
+        let principal = &context.principal;
+        let organization = self.store.organization(principal.tenant, key).await?;
+        // Whoever does not see him there is told the same as where he is not, and where there is nothing.
+        let there = organization.is_some_and(|organization| {
+            let mut places = user.memberships.iter();
+            places.any(|place| place.organization == organization.id) && sees(principal, user, organization.id)
+        });
+        if there {
             Ok(())
         } else {
             Err(Error::NotFound { what: "user" })
@@ -305,7 +310,7 @@ impl Directory {
         }
         if include.memberships {
             let user = view.user.clone();
-            let shown = |place: &&Membership| view.unrestricted || shows(&context.principal, &user, place);
+            let shown = |place: &&Membership| sees(&context.principal, &user, place.organization);
             for membership in user.memberships.iter().filter(shown) {
                 view.organizations.extend(
                     self.store
@@ -354,9 +359,14 @@ struct Begun {
     done: Option<Committed>,
 }
 
-/// True if a caller who does not reach everybody may see that the user is a member there: he is there too, or is the user.
-fn shows(principal: &Principal, user: &User, place: &Membership) -> bool {
-    principal.user() == Some(user.id) || principal.organizations.contains(&place.organization)
+/// True if a caller may see whether the user is a member there: he reaches everybody, is there too, or is the user.
+fn sees(principal: &Principal, user: &User, organization: OrganizationId) -> bool {
+    principal.user() == Some(user.id) || reaches(principal, organization)
+}
+
+/// True if what a caller's role permits holds for the members of an organization.
+fn reaches(principal: &Principal, organization: OrganizationId) -> bool {
+    principal.role.reach == Reach::Tenant || principal.organizations.contains(&organization)
 }
 
 /// Says nothing of a role that the user has already, so that nobody needs the right to give away what stays. Should the

@@ -4,8 +4,10 @@ use patchbay_core::{
     changeset::Delta,
     clock::Timestamp,
     credential::{Credential, CredentialHash, Subject},
-    id::{CredentialId, GroupId, Serial, UserId},
+    id::{CredentialId, GroupId, RoleId, Serial, UserId},
     membership::{Membership, MembershipStatus},
+    policy::{Action, Reach, Statement},
+    role::Role,
     store::UserKey,
     user::User,
 };
@@ -13,22 +15,22 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{HAN, MON, assert_problem, call, get, organization, put, put_as};
-use crate::harness::Patchbay;
+use crate::harness::{Answer, Patchbay};
 
 const TWICE: &str = "/public/v1/accounts/users/USR-0000-0077";
 
 /// A user with the role of member in both organizations.
 async fn keep_member_of_two(patchbay: &Patchbay, second: MembershipStatus) {
     let leia = patchbay.sample.users[1].id;
-    let role = patchbay
-        .store
-        .user(patchbay.sample.tenant, &UserKey::Id(leia))
-        .await
-        .unwrap()
-        .unwrap()
-        .role;
-    let mut user = User::new(UserId(Uuid::from_u128(77)), Serial(77), Timestamp::from_millis(0));
-    user.role = role;
+    let leia = patchbay.store.user(patchbay.sample.tenant, &UserKey::Id(leia)).await;
+    let role = leia.unwrap().unwrap().role.unwrap();
+    keep(patchbay, 77, role, second).await;
+}
+
+async fn keep(patchbay: &Patchbay, number: u32, role: RoleId, second: MembershipStatus) {
+    let id = UserId(Uuid::from_u128(number.into()));
+    let mut user = User::new(id, Serial(number), Timestamp::from_millis(0));
+    user.role = Some(role);
     for (serial, status) in [(1, MembershipStatus::Active), (2, second)] {
         user.memberships = user
             .memberships
@@ -46,6 +48,41 @@ async fn keep_member_of_two(patchbay: &Patchbay, second: MembershipStatus) {
             .collect();
     }
     patchbay.keep(Delta::CreateUser(Box::new(user))).await;
+}
+
+/// A key of the user 77.
+async fn key_of_77(patchbay: &Patchbay) -> &'static str {
+    let key = "key-of-user-77";
+    patchbay
+        .keep(Delta::PutCredential(Credential {
+            id: CredentialId(Uuid::from_u128(77)),
+            tenant: patchbay.sample.tenant,
+            serial: Serial(77),
+            hash: CredentialHash::of(key),
+            fingerprint: Credential::fingerprint_of(key),
+            subject: Subject::User(UserId(Uuid::from_u128(77))),
+            created_at: Timestamp::from_millis(0),
+            expires_at: None,
+        }))
+        .await;
+    key
+}
+
+/// A role that may read and update the users of its holder's organizations.
+async fn manager(patchbay: &Patchbay) -> RoleId {
+    let (id, at) = (RoleId(Uuid::from_u128(500)), Timestamp::from_millis(0));
+    patchbay
+        .keep(Delta::PutRole(Role {
+            id,
+            tenant: patchbay.sample.tenant,
+            name: "manager".to_owned(),
+            statement: Statement::only(&[Action::GetUser, Action::UpdateUser]),
+            reach: Reach::Organization,
+            created_at: at,
+            updated_at: at,
+        }))
+        .await;
+    id
 }
 
 fn to(account: &str) -> Value {
@@ -126,19 +163,7 @@ async fn an_account_that_one_was_only_asked_into_shows_nothing() {
     ] {
         let patchbay = Patchbay::new().await;
         keep_member_of_two(&patchbay, second).await;
-        let key = "key-of-user-77";
-        patchbay
-            .keep(Delta::PutCredential(Credential {
-                id: CredentialId(Uuid::from_u128(77)),
-                tenant: patchbay.sample.tenant,
-                serial: Serial(77),
-                hash: CredentialHash::of(key),
-                fingerprint: Credential::fingerprint_of(key),
-                subject: Subject::User(UserId(Uuid::from_u128(77))),
-                created_at: Timestamp::from_millis(0),
-                expires_at: None,
-            }))
-            .await;
+        let key = key_of_77(&patchbay).await;
         let status = async |path: &str| call(&patchbay, key, ("GET", path), &[], "").await.status.as_u16();
         assert_eq!(status(MON).await, others, "{second:?}");
         assert_eq!(
@@ -148,6 +173,44 @@ async fn an_account_that_one_was_only_asked_into_shows_nothing() {
         assert_eq!(status(HAN).await, 200);
         let own = "/public/v1/accounts/accounts/ACC-0000-0002/users/USR-0000-0077";
         assert_eq!(status(own).await, 200, "his own invitation is his to see");
+    }
+}
+
+#[tokio::test]
+async fn whoever_does_not_reach_an_account_changes_and_learns_nothing_of_it() {
+    const OTHER: &str = "/public/v1/accounts/users/USR-0000-0078";
+    let there = |user: &str| format!("/public/v1/accounts/accounts/ACC-0000-0002/users/{user}");
+    for (second, reached) in [(MembershipStatus::Invited, false), (MembershipStatus::Active, true)] {
+        let patchbay = Patchbay::new().await;
+        let role = manager(&patchbay).await;
+        keep(&patchbay, 77, role, second).await;
+        keep(&patchbay, 78, role, MembershipStatus::Active).await;
+        let key = key_of_77(&patchbay).await;
+        let status = |answer: &Answer| answer.status.as_u16();
+        let change = json!({"firstName": "Changed", "invitation": {"notes": "changed"}});
+
+        let other = there("USR-0000-0078");
+        for (stale, answered) in [("*", 304), ("\"9\"", 200)] {
+            let answer = call(&patchbay, key, ("GET", &other), &[("if-none-match", stale)], "").await;
+            assert_eq!(status(&answer), if reached { answered } else { 404 });
+        }
+        let answer = put_as(&patchbay, key, &other, &change).await;
+        assert_eq!(status(&answer), if reached { 200 } else { 404 });
+        let answer = put_as(&patchbay, key, OTHER, &to("ACC-0000-0002")).await;
+        assert_eq!(status(&answer), if reached { 200 } else { 400 });
+        let now = get(&patchbay, OTHER).await;
+        assert_eq!(now["revision"], if reached { 3 } else { 1 }, "{now}");
+
+        let answer = put_as(&patchbay, key, &there("USR-0000-0077"), &change).await;
+        assert_eq!(status(&answer), if reached { 200 } else { 403 });
+        let unknown = there("USR-0000-0078").replace("0002", "9999");
+        let unknown = call(&patchbay, key, ("GET", &unknown), &[], "").await;
+        assert!(
+            assert_problem(&unknown, 404, None)["detail"]
+                .as_str()
+                .unwrap()
+                .contains("user")
+        );
     }
 }
 
