@@ -56,7 +56,7 @@ pub struct HttpSection {
     /// The most connections at a time; more wait to be accepted. 1 to 65,536.
     pub max_connections: u64,
     /// How long requests may take to finish after the signal to stop; a call to a remote system that is under way is
-    /// waited for beyond that, up to four times `outbound.timeout_ms`. 0 to 3,600,000.
+    /// waited for beyond that, up to six times `outbound.timeout_ms`. 0 to 3,600,000.
     pub drain_ms: u64,
     /// Whether `/healthz` and `/readyz` are served.
     pub health: bool,
@@ -85,7 +85,7 @@ impl Default for HttpSection {
 #[serde(default, deny_unknown_fields)]
 pub struct OutboundSection {
     /// The longest that one call may take, answer included. 1 to 60,000: a write makes three calls at most, and is looked into
-    /// by a repeat once it has been open for five minutes.
+    /// by a repeat once it has been open for 400 seconds.
     pub timeout_ms: u64,
     /// Whether loopback, private and link-local addresses may be called.
     pub allow_private: bool,

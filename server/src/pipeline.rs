@@ -133,9 +133,9 @@ fn render(dialect: Option<&dyn Dialect>, failure: &Failure, exchange: &Exchange,
         }
     }
     if let Some(seconds) = failure.retry_after {
-        // The dialect may have said it already, in its own way.
+        // The dialect may have said it already, in its own way. Clients take 0 for nothing said.
         let said = response.headers_mut().entry(http::header::RETRY_AFTER);
-        said.or_insert_with(|| seconds.into());
+        said.or_insert_with(|| seconds.max(1).into());
     }
     response
 }

@@ -34,9 +34,9 @@ use crate::{
     user::{User, UserPatch},
 };
 
-/// A write that is at intent for so long is no longer under way: its outcome could not be recorded. 5 minutes: more than three
-/// calls of the longest time that a call may take, and the attempts to record what came of them.
-const OVERDUE_SECONDS: i64 = 300;
+/// A write that is at intent for so long is no longer under way: its outcome could not be recorded. 400 s: more than five calls of the
+/// longest time that a call may take (a read before and one after may be two each), and the attempts to record what came of them.
+const OVERDUE_SECONDS: i64 = 400;
 /// The waits between attempts to record an outcome, in milliseconds.
 const PAUSES: [u64; 4] = [20, 100, 500, 2_000];
 

@@ -362,11 +362,11 @@ impl<'a> Changes<'a> {
     ) -> Result<(), Error> {
         let field = format!("attributes.{name}");
         let before = slot.get(&name);
+        if before.is_none() {
+            limits::attribute_name(&field, &name)?;
+        }
         if before != after && !self.refuses(&field) {
-            if let Some(value) = after {
-                limits::attribute_name(&field, &name)?;
-                limits::attribute(&field, value)?;
-            }
+            after.map_or(Ok(()), |value| limits::attribute(&field, value))?;
             let (before, now) = (before.cloned().unwrap_or_default(), after.cloned().unwrap_or_default());
             self.made.push(FieldChange {
                 field: field.into(),

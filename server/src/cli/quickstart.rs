@@ -54,8 +54,11 @@ impl Quickstart {
         telemetry::start_logs(&config.log)?;
         let listener = bind(self.listen)?;
         let folder = Folder::create(&self.data, config, Purpose::Serve)?;
-        refuse_others(&folder).await?;
-        let sample = init::make_sample(&folder, SystemClock.now()).await?;
+        let sample = {
+            let _alone = folder.alone()?;
+            refuse_others(&folder).await?;
+            init::make_sample(&folder, SystemClock.now()).await?
+        };
         let base = base(address(&listener)?);
         print(&format!(
             "Patchbay listens on {base}, data in {}\n",

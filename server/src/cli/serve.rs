@@ -106,10 +106,10 @@ async fn settle_open_writes(app: &App) -> tokio::task::JoinHandle<()> {
 }
 
 /// Waits for work whose callers may have gone, such as a call to a remote system: cut short it would leave an unknown
-/// outcome. Longer than the calls of one write may take (a read before, the write, a read after) it does not wait.
+/// outcome. Longer than the calls of one write may take (a read before, the write, a read after; a read may be two calls) it does not wait.
 async fn finish(app: &App, config: &Config) {
     app.tasks.close();
-    let longest = config.outbound().timeout * 4;
+    let longest = config.outbound().timeout * 6;
     if tokio::time::timeout(longest, app.tasks.wait()).await.is_err() {
         tracing::warn!(tasks = app.tasks.len(), "stopped before all work had ended");
     }

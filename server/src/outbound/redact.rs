@@ -83,7 +83,9 @@ fn forms(secret: &str) -> BTreeSet<String> {
     for secret in [secret, secret.trim_end_matches('=')] {
         let in_a_url = utf8_percent_encode(secret, ENCODED).to_string();
         let in_json = secret.replace('\\', r"\\").replace('"', "\\\"");
-        forms.extend([lower_hex(&in_a_url), in_a_url.replace("%20", "+"), in_a_url]);
+        let with_slashes = in_a_url.replace("%2F", "/");
+        forms.extend([lower_hex(&in_a_url), lower_hex(&with_slashes), with_slashes]);
+        forms.extend([in_a_url.replace("%20", "+"), in_a_url]);
         forms.extend([
             in_json.replace('/', r"\/"),
             in_json,
@@ -161,6 +163,7 @@ mod tests {
             ("a/d+c", r"a\/d+c"),
             ("a/d+c", "a%2Fd%2Bc"),
             ("a/d-c", "a%2fd-c"),
+            ("a/d+c", "a/d%2Bc"),
             ("idt:T-1:O_g.~R+9=", "idt%3AT-1%3AO_g.~R%2B9%3D"),
             ("first second", "first%20second"),
             ("first second", "first+second"),

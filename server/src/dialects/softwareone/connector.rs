@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use http::{Method, header};
 use patchbay_core::{
-    connector::{Connector, RemoteUpdate},
+    connector::{Connector, RemoteKind, RemoteUpdate},
     error::Error,
     icon::{Icon, IconType},
     provider::Capability,
@@ -96,7 +96,11 @@ impl Connector for SoftwareOneConnector {
         let user = self.user(self.request(Method::GET, id)?).await?;
         // By mail address little is told of a user (contract notes, section 2.1): by his id it is the same as after an update.
         match user.remote_id.as_deref() {
-            Some(own) if id.contains('@') && own != id => self.user(self.request(Method::GET, own)?).await,
+            Some(own) if id.contains('@') && own != id => match self.user(self.request(Method::GET, own)?).await {
+                // He was there a moment ago, whatever the vendor makes of his id.
+                Err(Error::Remote(failure)) if failure.kind == RemoteKind::NotFound => Ok(user),
+                whole => whole,
+            },
             _ => Ok(user),
         }
     }

@@ -186,15 +186,17 @@ async fn answers_that_are_no_answers_are_bad_gateways(dialect: &str) {
 
 async fn come_back_at_once_is_never_said(dialect: &str) {
     let case = cases::of(dialect);
-    let vendor = remote::vendor(|_| {
-        let mut answer = answer(429, "application/json", "{}");
-        answer.headers_mut().insert("retry-after", 0.into());
-        Box::pin(async move { answer })
-    });
-    let linked = linked(case, vendor.await.0).await;
-    for answer in both(case, &linked).await {
-        provider_error(&answer, 429);
-        assert_eq!(answer.header("retry-after"), "1");
+    for (theirs, ours) in [(429, 429), (503, 502)] {
+        let vendor = remote::vendor(move |_| {
+            let mut answer = answer(theirs, "application/json", "{}");
+            answer.headers_mut().insert("retry-after", 0.into());
+            Box::pin(async move { answer })
+        });
+        let linked = linked(case, vendor.await.0).await;
+        for answer in both(case, &linked).await {
+            provider_error(&answer, ours);
+            assert_eq!(answer.header("retry-after"), "1");
+        }
     }
 }
 

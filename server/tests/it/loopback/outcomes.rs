@@ -269,7 +269,7 @@ async fn a_repeat_settles_what_has_long_been_open() {
     let scene = Scene::left_open(&change).await;
     assert_eq!(scene.open().await.len(), 1);
     assert_eq!(scene.once(&change).await.status, 409, "it may still be under way");
-    scene.linked.patchbay.clock.advance_millis(300_000);
+    scene.linked.patchbay.clock.advance_millis(400_000);
     assert_eq!(scene.once(&change).await.status, 200);
     assert_eq!(scene.linked.last_audit().await.outcome, Outcome::Done);
     assert_eq!(scene.open().await, []);

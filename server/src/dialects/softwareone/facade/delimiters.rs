@@ -16,8 +16,8 @@ pub(super) struct Misplaced(&'static str);
 enum Place {
     /// Before the first delimiter.
     Start,
-    /// In a part's headers, so many of which have come.
-    Headers(usize),
+    /// In a part's headers: whether there were any, and those that may not be there twice.
+    Headers { any: bool, disposition: bool, media: bool },
     /// At the first line of a part's content.
     Content,
     /// Behind it.
@@ -32,6 +32,8 @@ pub(super) struct Delimiters {
     place: Place,
     /// The beginning of the line in hand: as much as tells what it is.
     line: Vec<u8>,
+    /// How much that is.
+    room: usize,
     /// The last byte before what comes next.
     last: u8,
     /// Whether the line before ended as lines must.
@@ -41,8 +43,11 @@ pub(super) struct Delimiters {
 impl Delimiters {
     /// Those of a form with this boundary.
     pub(super) fn new(boundary: &str) -> Self {
+        let delimiter = format!("--{boundary}").into_bytes();
         Self {
-            delimiter: format!("--{boundary}").into_bytes(),
+            // The delimiter, two hyphens, some blanks and the line's end; or the name of a header.
+            room: delimiter.len() + 32,
+            delimiter,
             place: Place::Start,
             line: Vec::new(),
             last: 0,
@@ -66,8 +71,7 @@ impl Delimiters {
     }
 
     fn take(&mut self, part: &[u8]) {
-        // The delimiter, two hyphens and a line's end.
-        let room = (self.delimiter.len() + 4).saturating_sub(self.line.len());
+        let room = self.room.saturating_sub(self.line.len());
         self.line.extend_from_slice(&part[..part.len().min(room)]);
         self.last = part.last().copied().unwrap_or(self.last);
     }
@@ -75,24 +79,60 @@ impl Delimiters {
     fn end_line(&mut self) -> Result<(), Misplaced> {
         let ended = self.last == b'\r';
         let empty = self.line == b"\r";
-        let behind = self.line.strip_prefix(&self.delimiter[..]).filter(|_| self.ended);
-        let (delimits, closes) = (behind.is_some(), behind.is_some_and(|rest| rest.starts_with(b"--")));
+        let behind = self.line.strip_prefix(&self.delimiter[..]);
+        let blank = |rest: &[u8]| rest.trim_ascii().is_empty();
+        let delimits = behind.is_some_and(blank);
+        let closes = behind.and_then(|rest| rest.strip_prefix(b"--")).is_some_and(blank);
+        let before_content = !matches!(self.place, Place::Start | Place::Rest);
         self.place = match self.place {
-            Place::Start | Place::Rest if closes => Place::End,
-            Place::Start | Place::Rest if delimits => Place::Headers(0),
+            Place::End => Place::End,
+            _ if (delimits || closes) && !(ended && self.ended) => {
+                return Err(Misplaced("a line at a delimiter does not end with CR and LF"));
+            }
+            _ if (delimits || closes) && before_content => return Err(Misplaced("a part ends within its headers")),
+            _ if closes => Place::End,
+            _ if delimits => Place::Headers {
+                any: false,
+                disposition: false,
+                media: false,
+            },
+            _ if behind.is_some_and(|rest| rest.starts_with(b"--")) => {
+                return Err(Misplaced("something stands behind the last delimiter"));
+            }
             Place::Start if empty => Place::Start,
             Place::Start => return Err(Misplaced("something stands before the first part")),
-            Place::Headers(_) if !ended => return Err(Misplaced("a header does not end with CR and LF")),
-            Place::Headers(_) | Place::Content if delimits => return Err(Misplaced("a part ends within its headers")),
-            Place::Headers(0) if empty => return Err(Misplaced("a part has no headers")),
-            Place::Headers(_) if empty => Place::Content,
-            Place::Headers(count) => Place::Headers(count + 1),
-            Place::Content | Place::Rest | Place::End => Place::Rest,
+            Place::Headers { .. } if !ended => return Err(Misplaced("a header does not end with CR and LF")),
+            Place::Headers { any: false, .. } if empty => return Err(Misplaced("a part has no headers")),
+            Place::Headers { .. } if empty => Place::Content,
+            Place::Headers { disposition, media, .. } => self.header(disposition, media)?,
+            Place::Content | Place::Rest => Place::Rest,
         };
         self.ended = ended;
         self.line.clear();
         self.last = 0;
         Ok(())
+    }
+
+    /// Where one is after a header, of which the form's reader would have the last alone.
+    fn header(&self, disposition: bool, media: bool) -> Result<Place, Misplaced> {
+        let name = self
+            .line
+            .split(|byte| *byte == b':')
+            .next()
+            .unwrap_or_default()
+            .trim_ascii();
+        let (disposes, types) = (
+            name.eq_ignore_ascii_case(b"content-disposition"),
+            name.eq_ignore_ascii_case(b"content-type"),
+        );
+        if (disposition && disposes) || (media && types) {
+            return Err(Misplaced("a part has a header twice"));
+        }
+        Ok(Place::Headers {
+            any: true,
+            disposition: disposition || disposes,
+            media: media || types,
+        })
     }
 }
 
@@ -119,7 +159,7 @@ mod tests {
     fn well_formed_parts_are_let_pass() {
         for form in [
             "--b\r\nA: x\r\n\r\ntext\r\n--b--\r\n",
-            "\r\n--b\r\nA: x\r\nB: y\r\n\r\n\r\n--b\r\nA: x\r\n\r\nlines\n--b\nmore\n\r\n--b--\r\nepilogue\n",
+            "\r\n--b\r\nA: x\r\nB: y\r\n\r\n\r\n--b\r\nA: x\r\n\r\nlines\n--bmore\n --b\nmore\n\r\n--b--\r\nepilogue\n",
             "--b\r\nA: x\r\n\r\nnot --b\r\n --b\r\n-b\r\n--b--",
             "--b--\r\nwhatever\n\n",
         ] {
@@ -136,6 +176,10 @@ mod tests {
             "--b\r\nA: x\n\nx\r\n--b\r\nA: x\r\n\r\ntext\r\n--b--\r\n",
             "--b\r\nA: x\nB: y\r\n\r\ntext\r\n--b--\r\n",
             "--b\r\nA: x\r\n\r\n--b\r\nA: x\r\n\r\ntext\r\n--b--\r\n",
+            "--b\r\nA: x\r\n\r\ntext\n--b\r\nA: x\r\n\r\ntext\r\n--b--\r\n",
+            "--b\r\nA: x\r\n\r\ntext\r\n--b--b\r\nA: x\r\n\r\ntext\r\n--b--\r\n",
+            "--b\r\nContent-Type: x\r\ncontent-type : y\r\n\r\ntext\r\n--b--\r\n",
+            "--b\r\nContent-Disposition: x\r\nA: x\r\ncontent-disposition: y\r\n\r\ntext\r\n--b--\r\n",
             "--b\r\nA: x\r\n--b\r\nA: x\r\n\r\ntext\r\n--b--\r\n",
         ] {
             look(form).unwrap_err();
