@@ -84,7 +84,7 @@ impl Default for HttpSection {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OutboundSection {
-    /// The longest that one call may take, answer included. 1 to 60,000: a write makes three calls at most, and is looked into
+    /// The longest that one call may take, answer included. 1 to 60,000: a write makes five calls at most, and is looked into
     /// by a repeat once it has been open for 400 seconds.
     pub timeout_ms: u64,
     /// Whether loopback, private and link-local addresses may be called.

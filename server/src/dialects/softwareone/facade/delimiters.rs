@@ -86,7 +86,8 @@ impl Delimiters {
         let before_content = !matches!(self.place, Place::Start | Place::Rest);
         self.place = match self.place {
             Place::End => Place::End,
-            _ if (delimits || closes) && !(ended && self.ended) => {
+            // How the last one ends makes no difference to what was before it.
+            _ if (delimits && !ended) || ((delimits || closes) && !self.ended) => {
                 return Err(Misplaced("a line at a delimiter does not end with CR and LF"));
             }
             _ if (delimits || closes) && before_content => return Err(Misplaced("a part ends within its headers")),
@@ -162,6 +163,7 @@ mod tests {
             "\r\n--b\r\nA: x\r\nB: y\r\n\r\n\r\n--b\r\nA: x\r\n\r\nlines\n--bmore\n --b\nmore\n\r\n--b--\r\nepilogue\n",
             "--b\r\nA: x\r\n\r\nnot --b\r\n --b\r\n-b\r\n--b--",
             "--b--\r\nwhatever\n\n",
+            "--b\r\nA: x\r\n\r\ntext\r\n--b--\n",
         ] {
             look(form).unwrap();
         }
