@@ -68,11 +68,11 @@ impl Directory {
         update.member_of = Some(organization);
         let begun = self.begin(context, key, &update).await?;
         if !change.is_empty() && begun.done.is_none() {
+            let organization = self.store.organization(context.principal.tenant, organization).await?;
+            let organization = organization.ok_or(Error::NotFound { what: "user" })?.id;
             let patch = self.membership_patch(context, organization, change).await;
             // Of a place that he is only asked into a user may not decide himself, whatever his role permits elsewhere.
-            let place = self.store.organization(context.principal.tenant, organization).await?;
-            let reached = place.is_some_and(|place| reaches(&context.principal, place.id));
-            if begun.verdict == Verdict::AllowProfile || !reached {
+            if begun.verdict == Verdict::AllowProfile || !reaches(&context.principal, organization) {
                 check_membership_kept(&begun.user, patch)?;
             } else {
                 update.patch.memberships.push(patch?);
@@ -104,12 +104,9 @@ impl Directory {
     async fn membership_patch(
         &self,
         context: &Context,
-        organization: Key<OrganizationId>,
+        organization: OrganizationId,
         change: MembershipChange,
     ) -> Result<MembershipPatch, Error> {
-        let tenant = context.principal.tenant;
-        let organization = self.store.organization(tenant, organization).await?;
-        let organization = organization.ok_or(Error::NotFound { what: "organization" })?.id;
         let groups = match change.groups {
             Patch::Absent => Patch::Absent,
             Patch::Null => Patch::Null,

@@ -69,7 +69,7 @@ async fn an_update_that_fails_half_done_is_undone_alone() {
     assert_eq!(sound_log(&store, T).await.len(), 6);
 }
 
-/// As it does for a full disk, the database undoes the transaction by itself, the second time too.
+/// As it does for a full disk, the database undoes the transaction by itself.
 #[tokio::test]
 async fn what_the_database_undoes_by_itself_is_told_as_not_done() {
     let (store, folder) = failing("ROLLBACK").await;

@@ -186,10 +186,7 @@ async fn read(mut form: Multipart<'_>, json_limit: usize) -> Result<UserParts, F
 
 /// What a part's `Content-Disposition` says for one of its parameters.
 fn disposition(field: &Field<'_>, parameter: &str) -> Option<String> {
-    let mut said = field.headers().get_all(header::CONTENT_DISPOSITION).iter();
-    let (Some(said), None) = (said.next(), said.next()) else {
-        return None;
-    };
+    let said = field.headers().get(header::CONTENT_DISPOSITION)?;
     quoted::parameter(&String::from_utf8_lossy(said.as_bytes()), parameter)
 }
 
