@@ -171,18 +171,7 @@ fn what_travels_unencrypted_is_said() {
         ("https://a.example.com", false),
         ("http://10.0.0.1", false),
     ] {
-        let place = [
-            "account",
-            "add",
-            "--data",
-            "DATA",
-            "--dialect",
-            "nerm",
-            "--base-url",
-            url,
-            "--secret-file",
-        ];
-        let added = run(&data, &[&place[..], &[secret.to_str().unwrap()]].concat());
+        let added = link(&data, url, &secret);
         assert_eq!(added.err.contains("unencrypted"), noted, "{url}: {}", added.err);
         added.ok();
     }

@@ -72,6 +72,24 @@ pub fn sample() -> (TempDir, PathBuf, Value) {
     (folder, data, serde_json::from_str(&printed).unwrap())
 }
 
+/// Links a NERM at this URL, with the secret in a file; prints the account's id.
+fn link(data: &Path, url: &str, secret: &Path) -> Ran {
+    let place = [
+        "account",
+        "add",
+        "--data",
+        "DATA",
+        "--dialect",
+        "nerm",
+        "--base-url",
+        url,
+    ];
+    run(
+        data,
+        &[&place[..], &["--secret-file", secret.to_str().unwrap()]].concat(),
+    )
+}
+
 /// A command that stays up, stopped when dropped.
 pub struct Running {
     pub child: Child,

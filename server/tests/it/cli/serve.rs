@@ -155,23 +155,7 @@ fn a_server_tells_at_once_of_accounts_whose_secret_does_not_open() {
     let (folder, data, _) = sample();
     let secret = folder.path().join("secret");
     fs::write(&secret, "s3cr3t").unwrap();
-    let add = |url| {
-        let place = [
-            "account",
-            "add",
-            "--data",
-            "DATA",
-            "--dialect",
-            "nerm",
-            "--base-url",
-            url,
-        ];
-        let added = run(
-            &data,
-            &[&place[..], &["--secret-file", secret.to_str().unwrap()]].concat(),
-        );
-        added.ok().trim().to_owned()
-    };
+    let add = |url| link(&data, url, &secret).ok().trim().to_owned();
     let lost = add("https://a.example.com");
     fs::remove_file(data.join("seal.key")).unwrap();
     let kept = add("https://b.example.com");
@@ -195,18 +179,7 @@ fn faults_of_remote_systems_and_overload_are_logged_as_warnings() {
     fs::write(&secret, "key").unwrap();
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{closed}");
-    let place = [
-        "account",
-        "add",
-        "--data",
-        "DATA",
-        "--dialect",
-        "nerm",
-        "--base-url",
-        &url,
-        "--secret-file",
-    ];
-    let account = run(&data, &[&place[..], &[secret.to_str().unwrap()]].concat()).ok();
+    let account = link(&data, &url, &secret).ok();
     let environment = [
         ("PATCHBAY_LOG__FORMAT", "json"),
         ("PATCHBAY_OUTBOUND__ALLOW_PRIVATE", "true"),
