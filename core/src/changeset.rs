@@ -58,7 +58,7 @@ pub enum Delta {
     PutLinkedAccount(LinkedAccount),
     /// Forgets a linked account.
     RemoveLinkedAccount(LinkedAccountId),
-    /// Keeps the state of a remote write. If the write [cannot come](crate::remote::LedgerState::can_become) to it from the
+    /// Keeps the state of a remote write. If the write [cannot come](crate::remote::LedgerEntry::can_become) to it from the
     /// state that is kept, the whole changeset does nothing.
     PutLedger(Box<LedgerEntry>),
 }

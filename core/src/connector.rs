@@ -117,6 +117,11 @@ pub trait Connector: Send + Sync {
     /// The member of the vendor's request in which a member of the domain travels, given its path. A member that is passed
     /// through under the same name is sent in its place. `None` if that cannot be.
     fn carrier(&self, field: &str) -> Option<String>;
+
+    /// Whether two names name one member of the vendor's request. Only if they are equal, unless the vendor looks at them otherwise.
+    fn same_member(&self, one: &str, other: &str) -> bool {
+        one == other
+    }
 }
 
 /// Makes connectors of linked accounts: unseals the secret and picks the dialect.

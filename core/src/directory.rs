@@ -406,15 +406,38 @@ fn check_membership_kept(user: &User, patch: Result<MembershipPatch, Error>) -> 
 
 /// What a user may not change of himself unless his role permits `update_user`: his standing, as opposed to his profile.
 fn check_profile_only(patch: &UserPatch) -> Result<(), Error> {
+    // Taken apart, so that whoever adds a member decides which it is.
+    let UserPatch {
+        username,
+        status,
+        is_bot,
+        role,
+        description,
+        attributes,
+        passthrough,
+        memberships,
+        email: _,
+        first_name: _,
+        last_name: _,
+        display_name: _,
+        title: _,
+        phone: _,
+        settings: _,
+        icon: _,
+        current_organization: _,
+        status_kept: _,
+        unset_kept: _,
+        unfit: _,
+    } = patch;
     let standing = [
-        ("username", patch.username.is_absent()),
-        ("status", patch.status.is_absent()),
-        ("is_bot", patch.is_bot.is_absent()),
-        ("role", patch.role.is_absent()),
-        ("description", patch.description.is_absent()),
-        ("attributes", patch.attributes.is_empty()),
-        ("passthrough", patch.passthrough.is_empty()),
-        ("groups", patch.memberships.is_empty()),
+        ("username", username.is_absent()),
+        ("status", status.is_absent()),
+        ("is_bot", is_bot.is_absent()),
+        ("role", role.is_absent()),
+        ("description", description.is_absent()),
+        ("attributes", attributes.is_empty()),
+        ("passthrough", passthrough.is_empty()),
+        ("groups", memberships.is_empty()),
     ];
     match standing.iter().find(|(_, untouched)| !untouched) {
         Some((field, _)) => Err(Error::Forbidden {

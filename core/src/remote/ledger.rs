@@ -31,9 +31,8 @@ pub enum LedgerState {
 }
 
 impl LedgerState {
-    /// Whether a write in this state can still come to `next`: an open one to any, one whose outcome is unknown to a known
-    /// one. What is known stays, so that of two who settle a write at the same moment one is heard.
-    pub fn can_become(&self, next: &Self) -> bool {
+    /// Whether a write in this state can still come to `next`: an open one to any, one whose outcome is unknown to a known one.
+    fn can_become(&self, next: &Self) -> bool {
         match self {
             Self::Intent => true,
             Self::Unknown(_) => matches!(next, Self::Done | Self::Failed(_)),
@@ -85,6 +84,14 @@ pub struct OpenWrite {
 }
 
 impl LedgerEntry {
+    /// Whether this entry can still come to `next`, with an audit entry or without. What is known stays, so that of two who settle a
+    /// write at the same moment one is heard; only whom an answer did not tell may be added to what is done.
+    pub fn can_become(&self, next: &Self, audited: bool) -> bool {
+        let done = |entry: &Self| entry.state == LedgerState::Done;
+        let adds_user = !audited && done(self) && done(next) && self.user.is_none() && next.user.is_some();
+        adds_user || self.state.can_become(&next.state)
+    }
+
     /// The commit that records how the write ended: in the ledger, under its idempotency key, and, if `audited`, in the
     /// audit log.
     ///

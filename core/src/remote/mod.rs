@@ -9,15 +9,23 @@
 
 mod evidence;
 mod ledger;
+mod secrecy;
 mod settle;
 
-use std::sync::Arc;
+use std::{
+    future::{Future, poll_fn},
+    mem,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+};
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
 use self::evidence::{Evidence, note_before, passed, weigh};
 pub use self::ledger::{LEDGER_SECONDS, LedgerEntry, LedgerState, OpenWrite};
+use self::secrecy::masked;
 pub(crate) use self::settle::unknown;
 use crate::{
     audit::{Actor, FieldChange},
@@ -37,6 +45,8 @@ use crate::{
 /// A write that is at intent for so long is no longer under way: its outcome could not be recorded. 400 s: more than five calls of the
 /// longest time that a call may take (a read before and one after may be two each), and the attempts to record what came of them.
 const OVERDUE_SECONDS: i64 = 400;
+/// How long a user is read whose version alone is missing in an answer, in milliseconds.
+const VERSION_MILLIS: u64 = 2_000;
 /// The waits between attempts to record an outcome, in milliseconds.
 const PAUSES: [u64; 4] = [20, 100, 500, 2_000];
 
@@ -93,8 +103,7 @@ impl Remote {
         };
         let failure = match self.connector.update_user(remote).await {
             Ok(Some(user)) => return versioned(user).map(Some),
-            // Only for his version: the write is done, whatever comes of this.
-            Ok(None) => return Ok(self.read(&entry.remote_id).await.ok()),
+            Ok(None) => return Ok(None),
             Err(Error::Remote(failure)) if failure.outcome_unknown() => failure,
             Err(error) => return Err(error),
         };
@@ -107,6 +116,32 @@ impl Remote {
             Some((Evidence::Missing, _)) if answered => Err(undone(error)),
             _ => Err(error),
         }
+    }
+
+    /// The user whom the answer to a write did not tell, for his version alone: the write is done and recorded, whatever comes of this.
+    /// He is kept for a repeat. `None` if he is not read within [`VERSION_MILLIS`].
+    async fn version(&self, context: &Context, done: LedgerEntry) -> Option<User> {
+        let user = self.read_soon(&done.remote_id).await?;
+        if done.idempotency.is_some() {
+            let tenant = context.principal.tenant;
+            let mut changeset = done.ended(tenant, context.now, LedgerState::Done, Some(&user), false);
+            changeset.idempotency = None;
+            if let Err(error) = self.store.commit(changeset).await {
+                let fault = format!("the version after a remote write is not recorded: {}", error.for_log());
+                self.host.report(&fault);
+            }
+        }
+        Some(user)
+    }
+
+    async fn read_soon(&self, id: &str) -> Option<User> {
+        let mut pause = pin!(self.host.pause(VERSION_MILLIS));
+        let mut read = pin!(self.read(id));
+        let first = poll_fn(|context| match read.as_mut().poll(context) {
+            Poll::Ready(user) => Poll::Ready(user.ok()),
+            Poll::Pending => pause.as_mut().poll(context).map(|()| None),
+        });
+        first.await
     }
 
     /// The user as he is, and what he says about a write; `None` if he cannot be read.
@@ -191,10 +226,19 @@ impl Remote {
     fn sent(&self, patch: &UserPatch) -> Vec<FieldChange> {
         let overridden = |said: &FieldChange| {
             let carrier = self.connector.carrier(&said.field);
-            carrier.is_some_and(|name| patch.passthrough.contains_key(&name))
+            let carried = |name: &String| {
+                patch
+                    .passthrough
+                    .keys()
+                    .any(|passed| self.connector.same_member(name, passed))
+            };
+            carrier.as_ref().is_some_and(carried)
         };
         let mut sent = patch.said();
         sent.retain(|said| passed(said) || !overridden(said));
+        for said in sent.iter_mut().filter(|said| passed(said)) {
+            said.after = masked(&said.field, mem::take(&mut said.after));
+        }
         sent
     }
 
@@ -254,9 +298,13 @@ impl Provider for Remote {
             });
         }
         let outcome = self.write(&mut entry, &update).await;
-        self.finish(context, entry, &outcome).await;
+        self.finish(context, entry.clone(), &outcome).await;
+        let user = match outcome? {
+            None => self.version(context, entry).await,
+            told => told,
+        };
         Ok(Updated {
-            view: outcome?.map(|user| UserView::bare(Arc::new(user))),
+            view: user.map(|user| UserView::bare(Arc::new(user))),
             changed: true,
             at: context.now,
             replayed: false,

@@ -1,7 +1,7 @@
 //! The dialects: each vendor's wire language in a folder of its own, spoken inward (facade) and outward (connector).
 //!
 //! Each folder has the same core: `wire` (the JSON as it travels), `map` (pure functions between wire and domain), `facade`
-//! (HTTP routes), `connector` (HTTP calls). Adding a vendor is one folder and one line in [`REGISTRY`].
+//! (HTTP routes), `connector` (HTTP calls). Adding a vendor is one folder, its `mod` and its place in [`REGISTRY`].
 
 pub mod nerm;
 pub mod softwareone;

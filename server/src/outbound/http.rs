@@ -186,6 +186,17 @@ impl Answer {
         Error::Remote(Box::new(failure))
     }
 
+    /// Fails as [`Answer::unreadable`] unless one of the ids that the vendor tells of the user is the one that was asked for, letter case
+    /// aside: what is told of another user is not this one's, and shows nothing of a write. No id told proves nothing.
+    pub fn check_user(&self, asked: &str, mut told: impl Iterator<Item: AsRef<str>>) -> Result<(), Error> {
+        let Some(first) = told.next() else { return Ok(()) };
+        let same = |id: &str| id.eq_ignore_ascii_case(asked);
+        if same(first.as_ref()) || told.any(|id| same(id.as_ref())) {
+            return Ok(());
+        }
+        Err(self.unreadable("the answer is about another user"))
+    }
+
     /// A failure because the vendor refuses or fails, by the answer's status.
     pub fn refused(&self) -> Error {
         let kind = match self.status.as_u16() {
@@ -203,7 +214,10 @@ impl Answer {
             500..=599 => RemoteKind::Fault,
             _ => RemoteKind::Unreadable,
         };
-        Error::Remote(Box::new(self.failure(kind)))
+        let mut failure = self.failure(kind);
+        // Who is sent elsewhere with the same request has had nothing done here. After 302 and 303 it may have been.
+        failure.undone = matches!(self.status.as_u16(), 301 | 307 | 308);
+        Error::Remote(Box::new(failure))
     }
 
     /// What there is to tell of the answer as a failure, without what the request proved itself with.

@@ -4,7 +4,7 @@
 //! tenants of different age).
 
 use async_trait::async_trait;
-use http::{Method, header};
+use http::{Method, StatusCode, header};
 use patchbay_core::{
     connector::{Connector, RemoteFailure, RemoteKind, RemoteUpdate},
     error::Error,
@@ -49,7 +49,7 @@ impl NermConnector {
         Ok(url.into())
     }
 
-    async fn call(&self, method: Method, id: &str, body: Option<Map<String, Value>>) -> Result<User, Error> {
+    async fn call(&self, method: Method, id: &str, body: Option<Map<String, Value>>) -> Result<Answer, Error> {
         let client = &self.target.client;
         let mut request = client
             .request(method, &self.url(id)?)?
@@ -58,7 +58,7 @@ impl NermConnector {
         if let Some(user) = body {
             request = request.json(&serde_json::json!({ "user": user }));
         }
-        decode(&client.send(request).await.map_err(reclassify)?)
+        client.send(request).await.map_err(reclassify)
     }
 }
 
@@ -69,12 +69,17 @@ impl Connector for NermConnector {
     }
 
     async fn get_user(&self, id: &str) -> Result<User, Error> {
-        self.call(Method::GET, id, None).await
+        decode(id, &self.call(Method::GET, id, None).await?)
     }
 
     async fn update_user(&self, update: RemoteUpdate<'_>) -> Result<Option<User>, Error> {
         let body = map::encode_change(update.id, update.patch)?;
-        self.call(Method::PATCH, update.id, Some(body)).await.map(Some)
+        let answer = self.call(Method::PATCH, update.id, Some(body)).await?;
+        // The vendor documents 200 alone, with the user; its clients take any success for one (notes, section 14).
+        if answer.status == StatusCode::NO_CONTENT {
+            return Ok(None);
+        }
+        decode(update.id, &answer).map(Some)
     }
 
     fn carrier(&self, field: &str) -> Option<String> {
@@ -84,11 +89,12 @@ impl Connector for NermConnector {
 
 /// The user in an answer. The vendor is known to answer 200 with nothing but an error (notes, section 1, point 3): unless
 /// it says what it means, that is a fault of its own.
-fn decode(answer: &Answer) -> Result<User, Error> {
+fn decode(id: &str, answer: &Answer) -> Result<User, Error> {
     let body: Value = answer.json()?;
     if let Some(user @ Value::Object(_)) = body.get("user") {
         let wire: wire::User =
             serde_json::from_value(user.clone()).map_err(|error| answer.unreadable(&error.to_string()))?;
+        answer.check_user(id, [&wire.id].into_iter().filter(|id| !id.is_empty()))?;
         return map::decode_user(wire).ok_or_else(|| answer.unreadable("the user has no id"));
     }
     if body.get("error").is_none() {
@@ -114,9 +120,11 @@ fn reclassify(error: Error) -> Error {
 /// requests.
 fn meant(failure: &RemoteFailure) -> RemoteKind {
     let says = |part: &str| messages(&failure.raw).iter().any(|message| message.contains(part));
+    // Where attributes are told, it is what one of them names that is missing.
+    let about_user = failure.raw.get("errors").is_none();
     match failure.kind {
         RemoteKind::Rejected if says("already been taken") => RemoteKind::Conflict,
-        RemoteKind::Rejected if says("not found") => RemoteKind::NotFound,
+        RemoteKind::Rejected if about_user && says("not found") => RemoteKind::NotFound,
         kind => kind,
     }
 }

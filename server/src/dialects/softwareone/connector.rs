@@ -59,11 +59,15 @@ impl SoftwareOneConnector {
             .header(header::ACCEPT, "application/json"))
     }
 
-    async fn user(&self, request: RequestBuilder) -> Result<User, Error> {
+    /// A user who was asked for by `id`. Only by a mail address another id is told.
+    async fn user(&self, id: &str, request: RequestBuilder) -> Result<User, Error> {
         let answer = self.target.client.send(request).await?;
         let told: Map<String, Value> = answer.json()?;
         let user: wire::User =
             serde_json::from_value(used(told)).map_err(|error| answer.unreadable(&error.to_string()))?;
+        if !id.contains('@') {
+            answer.check_user(id, [&user.id].into_iter().filter(|id| !id.is_empty()))?;
+        }
         Ok(map::decode(user))
     }
 }
@@ -93,10 +97,10 @@ impl Connector for SoftwareOneConnector {
     }
 
     async fn get_user(&self, id: &str) -> Result<User, Error> {
-        let user = self.user(self.request(Method::GET, id)?).await?;
+        let user = self.user(id, self.request(Method::GET, id)?).await?;
         // By mail address little is told of a user (contract notes, section 2.1): by his id it is the same as after an update.
         match user.remote_id.as_deref() {
-            Some(own) if id.contains('@') && own != id => match self.user(self.request(Method::GET, own)?).await {
+            Some(own) if id.contains('@') && own != id => match self.user(own, self.request(Method::GET, own)?).await {
                 // He was there a moment ago, whatever the vendor makes of his id.
                 Err(Error::Remote(failure)) if failure.kind == RemoteKind::NotFound => Ok(user),
                 whole => whole,
@@ -112,7 +116,7 @@ impl Connector for SoftwareOneConnector {
             None => request.json(&change.document),
             Some(icon) => request.multipart(form(change.document, icon)?),
         };
-        self.user(request).await.map(Some)
+        self.user(update.id, request).await.map(Some)
     }
 
     /// Members of `phone` and `settings` travel inside these. A picture is a part of its own.
@@ -124,6 +128,10 @@ impl Connector for SoftwareOneConnector {
         let name = map::wire_name(field);
         let top = name.split('.').next().filter(|top| *top != "icon");
         top.map(str::to_owned)
+    }
+
+    fn same_member(&self, one: &str, other: &str) -> bool {
+        map::same_member(one, other)
     }
 }
 

@@ -96,7 +96,9 @@ impl Connector for StackOneConnector {
         let request = self.request(Method::GET, id)?;
         let answer = self.target.client.send(request).await?;
         let wire::Object(found): wire::Object<wire::UserResult<wire::Object<wire::User>>> = answer.json()?;
-        Ok(map::decode_user(found.data.0, id))
+        let user = found.data.0;
+        answer.check_user(id, user.id.iter().chain(&user.remote_id))?;
+        Ok(map::decode_user(user, id))
     }
 
     async fn update_user(&self, update: RemoteUpdate<'_>) -> Result<Option<User>, Error> {

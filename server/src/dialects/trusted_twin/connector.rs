@@ -43,7 +43,7 @@ impl TrustedTwinConnector {
     async fn read(&self, id: &str) -> Result<User, Error> {
         let request = self.request(Method::GET, id)?;
         let answer = self.target.client.send(request).await?;
-        let user = user(&answer)?;
+        let user = user(id, &answer)?;
         if user.uuid.is_none() {
             return Err(answer.unreadable("the answer is not a user: it has no uuid"));
         }
@@ -53,9 +53,12 @@ impl TrustedTwinConnector {
 
 /// The user in an answer. Either edition's members will do, but it must be an object: serde would read an array as the
 /// members in order.
-fn user(answer: &Answer) -> Result<wire::User, Error> {
+fn user(id: &str, answer: &Answer) -> Result<wire::User, Error> {
     let members: Map<String, Value> = answer.json()?;
-    serde_json::from_value(Value::Object(members)).map_err(|error| answer.unreadable(&error.to_string()))
+    let user = serde_json::from_value::<wire::User>(Value::Object(members));
+    let user = user.map_err(|error| answer.unreadable(&error.to_string()))?;
+    answer.check_user(id, user.uuid.iter())?;
+    Ok(user)
 }
 
 #[async_trait]
@@ -72,7 +75,7 @@ impl Connector for TrustedTwinConnector {
         let body = map::encode_update(update.patch)?;
         let request = self.request(Method::PATCH, update.id)?.json(&body);
         let answer = self.target.client.send(request).await?;
-        let partial = user(&answer)?;
+        let partial = user(update.id, &answer)?;
         if partial == wire::User::default() {
             return Err(answer.unreadable("the answer is not a user: it has no member of one"));
         }

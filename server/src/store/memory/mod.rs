@@ -255,7 +255,7 @@ impl State {
             replayed: false,
         };
         let data = self.data.entry(tenant).or_default();
-        if deltas.iter().any(|delta| data.is_settled(delta)) {
+        if deltas.iter().any(|delta| data.is_settled(delta, audit.is_some())) {
             return Ok(committed);
         }
         let mut changes = Vec::new();
@@ -352,11 +352,11 @@ impl Data {
         }
     }
 
-    /// Whether this is the state of a remote write that is kept in one from which it cannot come to it.
-    fn is_settled(&self, delta: &Delta) -> bool {
+    /// Whether this is the state of a remote write that is kept in one from which it cannot come to it, with an audit entry or without.
+    fn is_settled(&self, delta: &Delta, audited: bool) -> bool {
         let Delta::PutLedger(entry) = delta else { return false };
         let kept = self.ledger.iter().find(|kept| kept.id == entry.id);
-        kept.is_some_and(|kept| !kept.state.can_become(&entry.state))
+        kept.is_some_and(|kept| !kept.can_become(entry, audited))
     }
 
     /// Keeps the state of a remote write, and forgets those that were settled long before it began.

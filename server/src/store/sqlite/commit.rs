@@ -45,7 +45,7 @@ pub(super) fn write(
     let mut outcome = Outcome::new(changeset);
     for delta in &changeset.deltas {
         if let Delta::PutLedger(entry) = delta
-            && ledger::is_settled(statements.conn, changeset.tenant, entry)?
+            && ledger::is_settled(statements.conn, changeset.tenant, entry, changeset.audit.is_some())?
         {
             return Ok(outcome.committed);
         }

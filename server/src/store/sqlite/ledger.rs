@@ -22,15 +22,20 @@ pub(super) const OPEN: &str = "SELECT id, CAST(doc AS TEXT) ->> '$.account' FROM
 /// What was begun under an idempotency key, the last first: tenant, key.
 pub(super) const LAST: &str = "SELECT doc FROM ledger WHERE tenant = ?1 AND key = ?2 ORDER BY rowid DESC LIMIT 1";
 
-/// Whether a remote write is kept in a state from which it cannot come to this one.
-pub(super) fn is_settled(conn: &Connection, tenant: TenantId, entry: &LedgerEntry) -> Result<bool, Fault> {
+/// Whether a remote write is kept in a state from which it cannot come to this one, with an audit entry or without.
+pub(super) fn is_settled(
+    conn: &Connection,
+    tenant: TenantId,
+    entry: &LedgerEntry,
+    audited: bool,
+) -> Result<bool, Fault> {
     let mut statement = conn.prepare_cached(BY_ID)?;
     let kept = statement.query_row((key(&tenant.0), key(&entry.id.0)), |row| row.get::<_, Vec<u8>>(0));
     let Some(document) = kept.optional()? else {
         return Ok(false);
     };
     let kept: LedgerEntry = decode(&document)?;
-    Ok(!kept.state.can_become(&entry.state))
+    Ok(!kept.can_become(entry, audited))
 }
 
 /// Keeps the state of a remote write, and takes away some that were settled long before it began.

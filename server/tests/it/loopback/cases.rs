@@ -145,8 +145,8 @@ pub static CASES: [Case; 4] = [
         back: || json!({ "first_name": "Han" }),
         cannot: || json!({ "is_bot_user": true, "username": "hannah" }),
         twice: || {
-            let body = json!({ "first_name": "Named", "last_name": "Named", "passthrough": { "firstName": "Passed" } });
-            (body, &["last_name", "attributes.passthrough:firstName"])
+            let body = json!({ "first_name": "Named", "last_name": "Named", "passthrough": { "FirstName": "Passed" } });
+            (body, &["last_name", "attributes.passthrough:FirstName"])
         },
     },
     Case {

@@ -19,7 +19,9 @@ for_each_dialect! {
     refusals_become_stackone_errors
     what_shows_the_request_shows_no_secret
     answers_that_are_no_answers_are_bad_gateways
+    what_is_told_of_another_user_is_not_taken_for_this_one
     silence_is_a_timeout
+    nothing_was_done_by_who_sends_elsewhere
     come_back_at_once_is_never_said
     a_broken_answer_is_a_bad_gateway
     nobody_there_is_a_bad_gateway
@@ -117,6 +119,34 @@ async fn what_shows_the_request_shows_no_secret(dialect: &str) {
     }
 }
 
+async fn what_is_told_of_another_user_is_not_taken_for_this_one(dialect: &str) {
+    let case = cases::of(dialect);
+    let other = (case.nobody)();
+    let (address, _) = remote::vendor(move |_| {
+        // The user of each dialect, with what an update asks for.
+        let user = json!({ "id": other, "name": "Hannah", "first_name": "Hannah" });
+        let mut body = json!({ "statusCode": 200, "user": user, "data": user });
+        let told = json!({ "id": other, "uuid": other, "firstName": "Hannah", "name": "Hannah" });
+        body.as_object_mut().unwrap().extend(told.as_object().unwrap().clone());
+        let answer = answer(200, "application/json", body.to_string());
+        Box::pin(async move { answer })
+    })
+    .await;
+    let linked = linked(case, address).await;
+    let [read, written] = both(case, &linked).await;
+    let error = provider_error(&read, 502);
+    assert_eq!(error["raw"]["error"], "the answer is about another user", "{error}");
+    let outcome = linked.last_audit().await.outcome;
+    if dialect == "stackone" {
+        // The answer to an update names nobody; only the read for his version does.
+        assert_eq!((written.status.as_u16(), outcome), (200, Outcome::Done));
+        assert!(!written.headers.contains_key("etag"));
+    } else {
+        provider_error(&written, 502);
+        assert!(matches!(outcome, Outcome::Unknown(_)), "{outcome:?}");
+    }
+}
+
 async fn refusals_become_stackone_errors(dialect: &str) {
     let case = cases::of(dialect);
     for (theirs, ours) in [
@@ -181,6 +211,19 @@ async fn answers_that_are_no_answers_are_bad_gateways(dialect: &str) {
         );
         let writes = calls.taken().into_iter().filter(|call| call.method != "GET").count();
         assert_eq!(writes, 1, "no write is sent twice");
+    }
+}
+
+async fn nothing_was_done_by_who_sends_elsewhere(dialect: &str) {
+    let case = cases::of(dialect);
+    for status in [301, 307, 308] {
+        let (address, _) = remote::vendor(move |_| Box::pin(async move { answer(status, "text/plain", "") })).await;
+        let linked = linked(case, address).await;
+        for answer in both(case, &linked).await {
+            provider_error(&answer, 502);
+        }
+        let outcome = linked.last_audit().await.outcome;
+        assert!(matches!(outcome, Outcome::Failed(_)), "{status} {outcome:?}");
     }
 }
 

@@ -22,7 +22,7 @@ use crate::harness::START;
 
 /// The user as both vendors tell of him.
 fn han() -> Response {
-    let user = json!({ "id": "u", "uuid": Uuid::nil(), "name": "Han" });
+    let user = json!({ "id": Uuid::nil(), "name": "Han" });
     let both = json!({ "user": user, "uuid": Uuid::nil(), "name": "Han" });
     Response::new(Body::from(both.to_string()))
 }

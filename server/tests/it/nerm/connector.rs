@@ -155,8 +155,7 @@ async fn reads_and_changes_a_user_of_another_patchbay() {
 
 #[tokio::test]
 async fn absent_null_and_value_are_told_apart_on_the_wire() {
-    let answer = include_str!("../../../src/dialects/nerm/fixtures/user.answer.json");
-    let (connector, asked) = vendor(200, answer).await;
+    let (connector, asked) = vendor(200, r#"{"user":{"id":"A b/c"}}"#).await;
     for title in [Patch::Absent, Patch::Null, Patch::Value("Captain".to_owned())] {
         update(&connector, "a b/c", &titled(title)).await.unwrap();
     }
@@ -190,10 +189,24 @@ async fn any_success_with_a_user_is_read() {
     for answer in answers {
         for status in [200, 201] {
             let (connector, _) = vendor(status, answer).await;
-            let user = connector.get_user("7").await.unwrap();
-            assert!(user.remote_id.is_some());
+            let told: Value = serde_json::from_str(answer).unwrap();
+            let id = told["user"]["id"].as_str().unwrap();
+            let user = connector.get_user(id).await.unwrap();
+            assert_eq!(user.remote_id.as_deref(), Some(id));
         }
     }
+}
+
+#[tokio::test]
+async fn a_success_without_content_is_an_update_that_tells_no_user() {
+    let (connector, _) = vendor(204, "").await;
+    assert_eq!(update(&connector, "7", &titled(Patch::Null)).await.unwrap(), None);
+    for status in [200, 201] {
+        let (connector, _) = vendor(status, "").await;
+        update(&connector, "7", &titled(Patch::Null)).await.unwrap_err();
+    }
+    let (connector, _) = vendor(204, "").await;
+    connector.get_user("7").await.unwrap_err();
 }
 
 #[tokio::test]
@@ -211,6 +224,11 @@ async fn the_vendors_refusals_are_classified_and_kept() {
             400,
             failed(r#"{"login":"has already been taken"}"#),
             RemoteKind::Conflict,
+        ),
+        (
+            400,
+            failed(r#"{"profile_id":["The requested Profile was not found"]}"#),
+            RemoteKind::Rejected,
         ),
         (
             400,

@@ -175,7 +175,7 @@ async fn only_a_picture_makes_it_a_form() {
 
 #[tokio::test]
 async fn ids_stay_within_their_path_segment() {
-    let (recorder, base) = Recorder::serve(200, EXAMPLE).await;
+    let (recorder, base) = Recorder::serve(200, r#"{"id": "../x?y#z"}"#).await;
     let connector = connector(&base, "k");
     connector.get_user("../x?y#z").await.unwrap();
     assert_eq!(
@@ -301,6 +301,21 @@ async fn odd_members_that_are_not_used_do_not_matter() {
         .await
         .unwrap_err();
     assert!(matches!(error, Error::Remote(failure) if failure.kind == RemoteKind::Unreadable));
+}
+
+#[tokio::test]
+async fn what_is_passed_through_wins_whatever_its_letter_case() {
+    let (recorder, base) = Recorder::serve(200, r#"{"id": "USR-0000-0001"}"#).await;
+    let patch = UserPatch {
+        first_name: Patch::Value("Named".to_owned()),
+        last_name: Patch::Value("Named".to_owned()),
+        passthrough: json!({ "FIRSTNAME": "Passed" }).as_object().unwrap().clone(),
+        ..UserPatch::default()
+    };
+    update(&connector(&base, "k"), "USR-0000-0001", &patch).await.unwrap();
+    let (.., body) = recorder.last();
+    let sent = json!({ "FIRSTNAME": "Passed", "lastName": "Named" });
+    assert_eq!(serde_json::from_slice::<Value>(&body).unwrap(), sent);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use patchbay_core::{
     id::{LedgerId, LinkedAccountId},
     remote::{LEDGER_SECONDS, LedgerEntry, LedgerState, OpenWrite},
     store::Store,
+    user::User,
 };
 use uuid::Uuid;
 
@@ -16,6 +17,7 @@ for_each_store! {
     open_writes_are_found_oldest_first,
     the_last_write_under_a_key_is_found_and_those_before_it_stay,
     a_known_outcome_stays_and_is_recorded_once,
+    whom_an_answer_did_not_tell_is_added_once,
     settled_writes_are_forgotten_after_their_time,
 }
 
@@ -132,6 +134,30 @@ async fn a_known_outcome_stays_and_is_recorded_once(store: Arc<dyn Store>) {
         let kept = store.ledger(T, LedgerId(Uuid::from_u128(n))).await.unwrap().unwrap();
         assert_eq!(kept.state, known);
     }
+}
+
+async fn whom_an_answer_did_not_tell_is_added_once(store: Arc<dyn Store>) {
+    let before = log(&*store, T).await.len();
+    let mut recorded = Vec::new();
+    for (user, audited) in [
+        (None, true),
+        (Some("a"), true),
+        (Some("a"), false),
+        (Some("b"), false),
+        (None, false),
+    ] {
+        let entry = LedgerEntry {
+            user: user.map(|id| Box::new(User::remote(id))),
+            ..begun(1, 0, LedgerState::Done)
+        };
+        let mut end = changeset(T, vec![Delta::PutLedger(Box::new(entry))]);
+        end.audit = end.audit.filter(|_| audited);
+        recorded.push(store.commit(end).await.unwrap().changed);
+    }
+    assert_eq!(recorded, [true, false, true, false, false]);
+    assert_eq!(sound_log(&*store, T).await.len(), before + 1);
+    let kept = store.ledger(T, LedgerId(Uuid::from_u128(1))).await.unwrap().unwrap();
+    assert_eq!(kept.user.unwrap().remote_id.as_deref(), Some("a"));
 }
 
 async fn settled_writes_are_forgotten_after_their_time(store: Arc<dyn Store>) {

@@ -279,11 +279,17 @@ pub(in super::super) fn encode(patch: &UserPatch) -> Result<Outward<'_>, Error> 
             .ok_or_else(|| Error::unsupported(format!("attributes.{name}"), "has no counterpart in this API"))?;
         document.insert(member.to_owned(), value.value().cloned().unwrap_or_default());
     }
+    document.retain(|name, _| !patch.passthrough.keys().any(|passed| same_member(name, passed)));
     document.extend(patch.passthrough.clone());
     Ok(Outward {
         document,
         icon: patch.icon.value(),
     })
+}
+
+/// Whether two names name one member, which they do letter case aside (contract notes, section 7).
+pub(in super::super) fn same_member(one: &str, other: &str) -> bool {
+    one.eq_ignore_ascii_case(other)
 }
 
 fn settings_delta(patch: SettingsPatch) -> wire::SettingsDelta {

@@ -8,7 +8,7 @@ mod object;
 use patchbay_core::{id::Serial, user::Status};
 
 pub(super) use self::{
-    change::{decode_account_user, decode_user, encode},
+    change::{decode_account_user, decode_user, encode, same_member},
     object::{account_user, decode, minimal, user},
 };
 
