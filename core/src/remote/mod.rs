@@ -118,11 +118,11 @@ impl Remote {
         }
     }
 
-    /// The user whom the answer to a write did not tell, for his version alone: the write is done and recorded, whatever comes of this.
-    /// He is kept for a repeat. `None` if he is not read within [`VERSION_MILLIS`].
-    async fn version(&self, context: &Context, done: LedgerEntry) -> Option<User> {
+    /// The user whom the answer to a write did not tell, for his version alone: the write is done, whatever comes of this. Where that is
+    /// recorded he is kept for a repeat. `None` if he is not read within [`VERSION_MILLIS`].
+    async fn version(&self, context: &Context, done: LedgerEntry, recorded: bool) -> Option<User> {
         let user = self.read_soon(&done.remote_id).await?;
-        if done.idempotency.is_some() {
+        if recorded && done.idempotency.is_some() {
             let tenant = context.principal.tenant;
             let mut changeset = done.ended(tenant, context.now, LedgerState::Done, Some(&user), false);
             changeset.idempotency = None;
@@ -158,9 +158,9 @@ impl Remote {
         self.store.commit(changeset).await
     }
 
-    /// Records the outcome in one commit: in the ledger, under the idempotency key, and in the audit log. Only what was
-    /// refused here, before anything was sent, gets its audit entry from the gateway.
-    async fn finish(&self, context: &Context, entry: LedgerEntry, outcome: &Result<Option<User>, Error>) {
+    /// Records the outcome in one commit: in the ledger, under the idempotency key, and in the audit log; false if the store refuses for
+    /// good. Only what was refused here, before anything was sent, gets its audit entry from the gateway.
+    async fn finish(&self, context: &Context, entry: LedgerEntry, outcome: &Result<Option<User>, Error>) -> bool {
         let (state, user) = match outcome {
             Ok(user) => (LedgerState::Done, user.as_ref()),
             Err(Error::Remote(failure)) if failure.outcome_unknown() => {
@@ -170,12 +170,12 @@ impl Remote {
         };
         let audited = matches!(outcome, Ok(_) | Err(Error::Remote(_)));
         let changeset = entry.ended(context.principal.tenant, context.now, state, user, audited);
-        self.record(changeset).await;
+        self.record(changeset).await
     }
 
-    /// Commits what a vendor did. Tried again a few times, since it cannot be taken back; if the store refuses for good, the
+    /// Commits what a vendor did. Tried again a few times, since it cannot be taken back; if the store refuses for good, which is false, the
     /// write stays an intent, which is settled at the next start. The caller is told what the vendor did all the same.
-    async fn record(&self, mut changeset: Changeset) {
+    async fn record(&self, mut changeset: Changeset) -> bool {
         let mut pauses = PAUSES.into_iter();
         while let Err(error) = self.store.commit(changeset.clone()).await {
             if matches!(error, Error::IdempotencyMismatch) {
@@ -184,10 +184,12 @@ impl Remote {
             }
             let Some(pause) = pauses.next() else {
                 let fault = format!("the outcome of a remote write is not recorded: {}", error.for_log());
-                return self.host.report(&fault);
+                self.host.report(&fault);
+                return false;
             };
             self.host.pause(pause).await;
         }
+        true
     }
 
     /// The write that a repeat repeats: while a key is taken, the last one begun under it.
@@ -298,9 +300,9 @@ impl Provider for Remote {
             });
         }
         let outcome = self.write(&mut entry, &update).await;
-        self.finish(context, entry.clone(), &outcome).await;
+        let recorded = self.finish(context, entry.clone(), &outcome).await;
         let user = match outcome? {
-            None => self.version(context, entry).await,
+            None => self.version(context, entry, recorded).await,
             told => told,
         };
         Ok(Updated {

@@ -3,27 +3,28 @@
 
 use serde_json::Value;
 
-/// What the name of a secret contains, in lower case.
+/// What the name of a secret contains, in lower case and without what stands between words.
 const NAMES: [&str; 8] = [
     "password",
     "passwd",
+    "pwd",
     "passphrase",
     "secret",
     "token",
     "credential",
-    "api_key",
     "apikey",
 ];
+/// Names that only look like one.
+const INNOCENT: &str = "secretar";
 /// What is recorded instead.
 const MASK: &str = "[secret]";
 
 /// A member as it is recorded: without what stands, at any depth, under a name that tells of a secret. Null stays, since it only takes
-/// one away.
+/// one away, and so does yes or no.
 pub(super) fn masked(name: &str, value: Value) -> Value {
-    let name = name.to_lowercase();
     match value {
-        Value::Null => Value::Null,
-        _ if NAMES.iter().any(|secret| name.contains(secret)) => MASK.into(),
+        Value::Null | Value::Bool(_) => value,
+        _ if is_secret(name) => MASK.into(),
         Value::Array(items) => items.into_iter().map(|item| masked("", item)).collect(),
         Value::Object(members) => {
             let members = members.into_iter();
@@ -33,6 +34,12 @@ pub(super) fn masked(name: &str, value: Value) -> Value {
         }
         plain => plain,
     }
+}
+
+fn is_secret(name: &str) -> bool {
+    let letters = name.to_lowercase().replace(['-', '_', ' ', '.'], "");
+    let telling = letters.replace(INNOCENT, "");
+    NAMES.iter().any(|secret| telling.contains(secret))
 }
 
 #[cfg(test)]
@@ -47,7 +54,11 @@ mod tests {
             ("password", json!("p"), json!("[secret]")),
             ("Password_Confirmation", json!({ "a": 1 }), json!("[secret]")),
             ("password", json!(null), json!(null)),
+            ("api-key", json!("k"), json!("[secret]")),
+            ("must_change_password", json!(true), json!(true)),
             ("title", json!("Secretary"), json!("Secretary")),
+            ("secretary", json!("Leia"), json!("Leia")),
+            ("secretary_password", json!("p"), json!("[secret]")),
             (
                 "login",
                 json!({ "name": "han", "also": [{ "apiKey": 7, "kind": "x" }] }),

@@ -24,6 +24,7 @@ use reqwest::{
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::redact::Redaction;
 use crate::extract;
@@ -186,12 +187,12 @@ impl Answer {
         Error::Remote(Box::new(failure))
     }
 
-    /// Fails as [`Answer::unreadable`] unless one of the ids that the vendor tells of the user is the one that was asked for, letter case
-    /// aside: what is told of another user is not this one's, and shows nothing of a write. No id told proves nothing.
-    pub fn check_user(&self, asked: &str, mut told: impl Iterator<Item: AsRef<str>>) -> Result<(), Error> {
-        let Some(first) = told.next() else { return Ok(()) };
-        let same = |id: &str| id.eq_ignore_ascii_case(asked);
-        if same(first.as_ref()) || told.any(|id| same(id.as_ref())) {
+    /// Fails as [`Answer::unreadable`] if an id that the vendor tells of the user is not the one that was asked for, letter case and a
+    /// UUID's hyphens aside: what is told of another user is not this one's, and shows nothing of a write. No id told proves nothing.
+    pub fn check_user(&self, asked: &str, told: &str) -> Result<(), Error> {
+        let uuid = |text: &str| Uuid::try_parse(text).ok();
+        let same = told.eq_ignore_ascii_case(asked) || uuid(told).is_some_and(|told| uuid(asked) == Some(told));
+        if same || told.is_empty() {
             return Ok(());
         }
         Err(self.unreadable("the answer is about another user"))

@@ -94,7 +94,7 @@ fn decode(id: &str, answer: &Answer) -> Result<User, Error> {
     if let Some(user @ Value::Object(_)) = body.get("user") {
         let wire: wire::User =
             serde_json::from_value(user.clone()).map_err(|error| answer.unreadable(&error.to_string()))?;
-        answer.check_user(id, [&wire.id].into_iter().filter(|id| !id.is_empty()))?;
+        answer.check_user(id, &wire.id)?;
         return map::decode_user(wire).ok_or_else(|| answer.unreadable("the user has no id"));
     }
     if body.get("error").is_none() {
@@ -121,7 +121,8 @@ fn reclassify(error: Error) -> Error {
 fn meant(failure: &RemoteFailure) -> RemoteKind {
     let says = |part: &str| messages(&failure.raw).iter().any(|message| message.contains(part));
     // Where attributes are told, it is what one of them names that is missing.
-    let about_user = failure.raw.get("errors").is_none();
+    let attributes = failure.raw.get("errors").and_then(Value::as_object);
+    let about_user = attributes.is_none_or(Map::is_empty);
     match failure.kind {
         RemoteKind::Rejected if says("already been taken") => RemoteKind::Conflict,
         RemoteKind::Rejected if about_user && says("not found") => RemoteKind::NotFound,

@@ -66,7 +66,7 @@ impl SoftwareOneConnector {
         let user: wire::User =
             serde_json::from_value(used(told)).map_err(|error| answer.unreadable(&error.to_string()))?;
         if !id.contains('@') {
-            answer.check_user(id, [&user.id].into_iter().filter(|id| !id.is_empty()))?;
+            answer.check_user(id, &user.id)?;
         }
         Ok(map::decode(user))
     }

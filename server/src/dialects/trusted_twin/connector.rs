@@ -57,7 +57,7 @@ fn user(id: &str, answer: &Answer) -> Result<wire::User, Error> {
     let members: Map<String, Value> = answer.json()?;
     let user = serde_json::from_value::<wire::User>(Value::Object(members));
     let user = user.map_err(|error| answer.unreadable(&error.to_string()))?;
-    answer.check_user(id, user.uuid.iter())?;
+    answer.check_user(id, user.uuid.as_deref().unwrap_or_default())?;
     Ok(user)
 }
 

@@ -124,7 +124,7 @@ async fn what_is_told_of_another_user_is_not_taken_for_this_one(dialect: &str) {
     let other = (case.nobody)();
     let (address, _) = remote::vendor(move |_| {
         // The user of each dialect, with what an update asks for.
-        let user = json!({ "id": other, "name": "Hannah", "first_name": "Hannah" });
+        let user = json!({ "id": other, "remote_id": other, "name": "Hannah", "first_name": "Hannah" });
         let mut body = json!({ "statusCode": 200, "user": user, "data": user });
         let told = json!({ "id": other, "uuid": other, "firstName": "Hannah", "name": "Hannah" });
         body.as_object_mut().unwrap().extend(told.as_object().unwrap().clone());

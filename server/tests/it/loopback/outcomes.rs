@@ -206,40 +206,6 @@ async fn a_secret_that_is_passed_through_is_sent_and_not_recorded() {
 }
 
 #[tokio::test]
-async fn a_write_is_recorded_before_its_version_is_read() {
-    let (address, calls) = remote::vendor(|call| {
-        Box::pin(async move {
-            if call.method == "GET" {
-                std::future::pending::<()>().await;
-            }
-            Response::new(Body::from(json!({ "statusCode": 200 }).to_string()))
-        })
-    })
-    .await;
-    let linked = Linked::new(remote::outbound(), remote::http()).await;
-    let settings = (cases::of("stackone").settings)(&linked.patchbay.sample);
-    let linked = linked
-        .link("stackone", &format!("http://{address}"), "k", settings)
-        .await;
-    let change = json!({ "first_name": null });
-    let update = linked.update_once("u", "key-1", &change);
-    tokio::pin!(update);
-    let mut seen = 0;
-    while seen < 2 {
-        let waited = tokio::time::timeout(std::time::Duration::from_millis(5), &mut update).await;
-        assert!(waited.is_err(), "the vendor does not tell the user");
-        seen += calls.taken().len();
-    }
-    assert_eq!(linked.last_audit().await.outcome, Outcome::Done);
-    let done = update.await;
-    assert_eq!(done.status, 200, "it does not wait for longer");
-    assert!(!done.headers.contains_key("etag"));
-    let repeat = linked.update_once("u", "key-1", &change).await;
-    assert_eq!((repeat.status, &repeat.bytes), (done.status, &done.bytes));
-    assert_eq!(calls.taken().len(), 0);
-}
-
-#[tokio::test]
 async fn a_key_is_free_once_it_is_known_that_nothing_was_done() {
     let scene = Scene::new().await;
     let change = json!({ "name": "New" });

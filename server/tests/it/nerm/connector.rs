@@ -191,8 +191,10 @@ async fn any_success_with_a_user_is_read() {
             let (connector, _) = vendor(status, answer).await;
             let told: Value = serde_json::from_str(answer).unwrap();
             let id = told["user"]["id"].as_str().unwrap();
-            let user = connector.get_user(id).await.unwrap();
-            assert_eq!(user.remote_id.as_deref(), Some(id));
+            for asked in [id.to_owned(), id.to_uppercase(), id.replace('-', "")] {
+                let user = connector.get_user(&asked).await.unwrap();
+                assert_eq!(user.remote_id.as_deref(), Some(id));
+            }
         }
     }
 }

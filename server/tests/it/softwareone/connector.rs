@@ -304,6 +304,19 @@ async fn odd_members_that_are_not_used_do_not_matter() {
 }
 
 #[tokio::test]
+async fn by_mail_address_a_user_of_any_id_is_changed() {
+    let (_, base) = Recorder::serve(200, r#"{"id": "USR-0000-0001"}"#).await;
+    let connector = connector(&base, "k");
+    for id in ["han@example.com", "usr-0000-0001"] {
+        let user = update(&connector, id, &UserPatch::default()).await.unwrap();
+        assert_eq!(user.remote_id.as_deref(), Some("USR-0000-0001"));
+    }
+    update(&connector, "USR-0000-0002", &UserPatch::default())
+        .await
+        .unwrap_err();
+}
+
+#[tokio::test]
 async fn what_is_passed_through_wins_whatever_its_letter_case() {
     let (recorder, base) = Recorder::serve(200, r#"{"id": "USR-0000-0001"}"#).await;
     let patch = UserPatch {

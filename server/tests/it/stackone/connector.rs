@@ -69,6 +69,21 @@ async fn update(connector: &dyn Connector, patch: UserPatch) -> Result<(), Error
 }
 
 #[tokio::test]
+async fn either_id_may_be_asked_for() {
+    for (told, others) in [
+        (json!({ "id": "c28", "remote_id": "prov-1" }), false),
+        (json!({ "id": "c28" }), true),
+        (json!({ "remote_id": "prov-1" }), true),
+        (json!({}), true),
+    ] {
+        let (connector, _) = connector(json!({ "data": told })).await;
+        connector.get_user("c28").await.unwrap();
+        connector.get_user("prov-1").await.unwrap();
+        assert_eq!(connector.get_user("8").await.is_ok(), others, "{told}");
+    }
+}
+
+#[tokio::test]
 async fn an_update_goes_out_as_documented() {
     let (connector, calls) = connector(done()).await;
     let patch = UserPatch {
