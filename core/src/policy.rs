@@ -87,8 +87,8 @@ impl Statement {
         self.effect == Effect::Allow || self.permits(Action::UpdateOwnUser)
     }
 
-    /// True if everything that `other` permits is permitted here: nobody may grant more than they hold. The own profile is
-    /// not asked about: no statement grants it.
+    /// True if everything that `other` permits is permitted here: nobody may grant more than they hold. Names are compared as they stand,
+    /// so that a denied own profile is not given back by a role that does not deny it.
     pub fn covers(&self, other: &Self) -> bool {
         let (mine, theirs) = (self.names(), other.names());
         match (self.effect, other.effect) {
