@@ -142,7 +142,8 @@ pub struct SealSection {
     /// Keys of 64 hexadecimal digits, separated by commas; the last one seals. Unset: those of the key file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<Secret>,
-    /// The key file, one key per line, the last one seals. Unset: `seal.key` in the data folder, made when first needed.
+    /// The key file, one key per line, the last one seals; a relative path begins in the data folder. Unset: `seal.key` there. It is made
+    /// when first needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_file: Option<PathBuf>,
 }

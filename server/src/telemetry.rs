@@ -104,8 +104,9 @@ pub fn failed(failure: &Failure, request_id: &str, dialect: Option<&'static str>
         Kind::Internal => tracing::error!(request_id, dialect, ?kind, log, "request failed"),
         Kind::BadGateway | Kind::Timeout | Kind::RateLimited | Kind::Busy => {
             let provider = failure.provider.as_ref();
-            let (status, cause) = (provider.and_then(|said| said.status), provider.map(|said| said.kind));
-            tracing::warn!(request_id, dialect, ?kind, ?cause, status, log, "request not served");
+            let status = provider.and_then(|said| said.status);
+            let cause = provider.map(|said| tracing::field::debug(said.kind));
+            tracing::warn!(request_id, dialect, ?kind, cause, status, log, "request not served");
         }
         _ => tracing::debug!(request_id, dialect, ?kind, log, "request refused"),
     }

@@ -32,8 +32,11 @@ use super::{
 use crate::{
     config::Config,
     dialects::{self, Dialect, REGISTRY},
-    outbound::http::{Client, Target},
-    seal::Bound,
+    outbound::{
+        connectors::open,
+        http::{Client, Target},
+    },
+    seal::{Bound, SealError, Sealer},
     system::{SystemClock, SystemEntropy},
 };
 
@@ -159,7 +162,9 @@ impl Add {
             dialect: &self.dialect,
             base_url: &base_url,
         };
-        let sealed = folder.sealer(config)?.seal(bound, &secret);
+        let sealer = folder.sealer(config)?;
+        tell_lost_keys(&folder, tenant, &sealer).await?;
+        let sealed = sealer.seal(bound, &secret);
         let account = LinkedAccount {
             id: id.clone(),
             tenant,
@@ -282,6 +287,29 @@ fn check(
         }
         error => Complaint::while_doing("link the account", &error),
     })
+}
+
+/// Tells of accounts whose secrets no key here opens: a new one seals the next secret and helps none of them.
+async fn tell_lost_keys(folder: &Folder, tenant: TenantId, sealer: &Sealer) -> Result<(), Complaint> {
+    let accounts = folder.store.linked_accounts(tenant).await;
+    let accounts = accounts.map_err(|error| Complaint::while_doing("read the linked accounts", &error))?;
+    let lost = |account: &&LinkedAccount| {
+        let remote = account.remote.as_ref();
+        let opened = remote.map(|remote| open(sealer, account, remote));
+        matches!(opened, Some(Err(SealError::UnknownKey { .. })))
+    };
+    let lost: Vec<String> = accounts
+        .iter()
+        .filter(lost)
+        .map(|account| account.id.to_string())
+        .collect();
+    if !lost.is_empty() {
+        let lost = lost.join(", ");
+        note(&format!(
+            "patchbay: note: the key that sealed the secrets of {lost} is not here; bring it back, or add those accounts anew"
+        ));
+    }
+    Ok(())
 }
 
 /// The address without a trailing slash.

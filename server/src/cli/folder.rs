@@ -104,7 +104,8 @@ impl Folder {
     /// What seals the folder's secrets.
     pub(super) fn sealer(&self, config: &Config) -> Result<Sealer, Complaint> {
         let seal = &config.seal;
-        let path = seal.key_file.clone().unwrap_or_else(|| self.path.join(KEY_FILE));
+        // Every command finds the same file, from wherever it is called.
+        let path = self.path.join(seal.key_file.as_deref().unwrap_or(Path::new(KEY_FILE)));
         let key = seal.key.as_ref().map(Secret::inner);
         Sealer::new(key, path).map_err(|error| Complaint(error.to_string()))
     }

@@ -106,6 +106,8 @@ async fn connection(
     stream.set_write_timeout(Some(bounds.write));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        // Who has sent all that he has to say may say so, and still waits for the answer.
+        .half_close(true)
         .header_read_timeout(bounds.head)
         .serve_connection(TokioIo::new(Box::pin(stream)), answer);
     let mut connection = pin!(connection);

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     app::App,
-    config::Config,
+    config::{Config, LogFormat},
     outbound::connectors::{LinkedConnectors, open},
     pipeline,
     seal::Sealer,
@@ -44,9 +44,13 @@ impl Serve {
         let folder = Folder::existing(&self.data, config, Purpose::Serve)?;
         let stop = told_to_stop()?;
         let app = app(&folder, config)?;
-        let telling = tell_unopened(folder.store.clone(), folder.sealer(config)?);
+        let telling = tell_unusable(folder.store.clone(), folder.sealer(config)?);
         drop(folder);
-        note(&format!("listening on http://{}", address(&listener)?));
+        let listening = format!("listening on http://{}", address(&listener)?);
+        match config.log.format {
+            LogFormat::Text => note(&listening),
+            LogFormat::Json => tracing::info!("{listening}"),
+        }
         let telling = tokio::spawn(telling);
         run(listener, &app, config, stop).await;
         telling.abort();
@@ -54,11 +58,15 @@ impl Serve {
     }
 }
 
-/// Tells the operator which linked accounts have a secret that does not open, as all of them do once the key is lost, beside the
-/// listener. Whoever calls one of them would be the first to know.
-async fn tell_unopened(store: Arc<dyn Store>, sealer: Sealer) {
+/// Tells the operator that there is nobody to serve, or which linked accounts have a secret that does not open, as all of them do once
+/// the key is lost, beside the listener. Whoever calls one of them would be the first to know.
+async fn tell_unusable(store: Arc<dyn Store>, sealer: Sealer) {
     let told = async {
-        for tenant in store.tenants().await? {
+        let tenants = store.tenants().await?;
+        if tenants.is_empty() {
+            tracing::warn!("the data folder holds no tenant, so nobody can call: make one with `patchbay init`");
+        }
+        for tenant in tenants {
             for account in store.linked_accounts(tenant.id).await? {
                 if account.status == AccountStatus::Active
                     && let Some(remote) = &account.remote
@@ -164,7 +172,7 @@ pub(super) fn app(folder: &Folder, config: &Config) -> Result<App, Complaint> {
     ))
 }
 
-/// Ends when the process is told to stop: by Ctrl-C or a service manager. Told so a second time, the process ends at once:
+/// Ends when the process is told to stop: by Ctrl-C, a service manager, or a terminal that is closed. Told so a second time, the process ends at once:
 /// what is acknowledged is durable already.
 pub(super) fn told_to_stop() -> Result<impl Future<Output = ()> + Send + 'static, Complaint> {
     let complain = |error: io::Error| Complaint(format!("cannot listen for the signal to stop: {error}"));
@@ -173,10 +181,12 @@ pub(super) fn told_to_stop() -> Result<impl Future<Output = ()> + Send + 'static
         use tokio::signal::unix::{SignalKind, signal};
         let mut interrupt = signal(SignalKind::interrupt()).map_err(complain)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(complain)?;
+        let mut hang_up = signal(SignalKind::hangup()).map_err(complain)?;
         let mut told = async move || {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
+                _ = hang_up.recv() => {}
             }
         };
         Ok(async move {

@@ -16,7 +16,7 @@ use std::{
     mem::ManuallyDrop,
     ops::Range,
     os::unix::fs::FileExt,
-    path::Path,
+    path::{self, Path, PathBuf},
     sync::{
         Arc,
         atomic::Ordering,
@@ -99,6 +99,8 @@ pub(super) struct Checkpointer {
     /// The database, to write it to the disk. It is not closed before the process ends: closing any descriptor of a file lets go of
     /// all the locks that the process has on it, those of the connections included.
     database: ManuallyDrop<File>,
+    /// Where it was opened.
+    path: PathBuf,
     shared: Arc<Shared>,
     log_pages: u32,
     ahead: u64,
@@ -117,6 +119,7 @@ impl Checkpointer {
         Ok(Self {
             conn,
             database: ManuallyDrop::new(File::options().read(true).write(true).open(file)?),
+            path: path::absolute(file)?,
             shared,
             log_pages,
             ahead,
@@ -131,6 +134,7 @@ impl Checkpointer {
         while stop.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
             let began = Instant::now();
             let ends = || self.ends(stop);
+            self.shared.loss.found_moved(&self.database, &self.path);
             ahead = self.read_ahead(ahead, || began.elapsed() >= every || ends());
             if !ends() {
                 match self.tick(past, ends) {

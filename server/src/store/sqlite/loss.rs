@@ -1,13 +1,20 @@
-//! What the store does once the disk has not kept a part of the database or of its log.
+//! What the store does once the disk has not kept a part of the database or of its log, or they are no longer where they were.
 //!
 //! A page that the system could not write is told of at the next sync, once for each open file, and then counts as written: to sync
 //! again proves nothing. But the log still has whatever is not surely in the database. So the log is kept from beginning
 //! anew, by other processes too, nothing more is written, and the server is not ready. No connection gives it up as it is closed. A
 //! restart takes everything from the log again, and a server copies all of it before it writes, since what the log has lost itself may
 //! lie before what would be written there. For that nothing else may use the folder over the restart: it would know the log as copied.
+//!
+//! A data folder that was moved, removed or replaced under a running server still takes what is written, but whoever starts from it next
+//! finds nothing of that. So nothing more is written then either.
 
 use std::{
     fmt::Display,
+    fs::{self, File, Metadata},
+    io,
+    os::unix::fs::MetadataExt,
+    path::Path,
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -33,6 +40,26 @@ impl Loss {
         );
     }
 
+    /// Takes note that what is written is not what a path leads to, if so.
+    pub(super) fn found_moved(&self, file: &File, path: &Path) {
+        let identity = |file: Metadata| (file.dev(), file.ino());
+        // Whatever else keeps the path from being looked at shows nothing.
+        let there = match fs::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(_) => return,
+            Ok(there) => Some(identity(there)),
+        };
+        let same = file.metadata().map(|ours| there == Some(identity(ours)));
+        if same.unwrap_or(true) || self.found.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        tracing::error!(
+            path = %path.display(),
+            "the database was moved, removed or replaced, so nothing more is written: stop, put the data folder back that is to be \
+             served, then start again"
+        );
+    }
+
     /// The same, if an error of the database says that a sync failed, of whichever file; else false.
     pub(super) fn found_in(&self, error: &rusqlite::Error) -> bool {
         let code = error.sqlite_error().map(|error| error.extended_code);
@@ -47,7 +74,7 @@ impl Loss {
     pub(super) fn check(&self) -> Result<(), Error> {
         if self.found.load(Ordering::SeqCst) {
             return Err(Error::internal(
-                "the disk did not keep a part of the database or its log, so nothing is written until the next start",
+                "the disk did not keep a part of the database or its log, or they were moved, so nothing is written until the next start",
             ));
         }
         Ok(())

@@ -112,6 +112,24 @@ fn an_account_s_secret_is_sealed_at_rest() {
 }
 
 #[test]
+fn a_key_file_is_the_same_wherever_a_command_is_called() {
+    let (folder, data, _) = sample();
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "key").unwrap();
+    for place in [folder.path(), &data] {
+        let mut command = patchbay();
+        command.current_dir(place).env("PATCHBAY_SEAL__KEY_FILE", "own.key");
+        let address = "https://a.example.com";
+        command.args(["account", "add", "--dialect", "nerm", "--base-url", address, "--data"]);
+        let added = command.arg(&data).arg("--secret-file").arg(&secret).output().unwrap();
+        let added = Ran::of(added);
+        assert_eq!(added.err, "");
+        added.ok();
+    }
+    assert!(data.join("own.key").exists() && !folder.path().join("own.key").exists());
+}
+
+#[test]
 fn the_help_names_the_dialects_and_their_settings() {
     let help = run(Path::new("x"), &["account", "add", "--help"]).ok();
     for dialect in REGISTRY {

@@ -80,8 +80,8 @@ fn logging(data: &Path, environment: &[(&str, &str)]) -> (Running, impl BufRead)
         line.clear();
         log.read_line(&mut line).unwrap();
     }
-    let (_, address) = line.trim_end().split_once("http://").unwrap();
-    let address = address.to_owned();
+    let (_, rest) = line.trim_end().split_once("http://").unwrap();
+    let address = rest.split('"').next().unwrap().to_owned();
     (Running { child, address }, log)
 }
 
@@ -158,7 +158,13 @@ fn a_server_tells_at_once_of_accounts_whose_secret_does_not_open() {
     let add = |url| link(&data, url, &secret).ok().trim().to_owned();
     let lost = add("https://a.example.com");
     fs::remove_file(data.join("seal.key")).unwrap();
-    let kept = add("https://b.example.com");
+    let added = link(&data, "https://b.example.com", &secret);
+    assert!(
+        added.err.contains(&format!("secrets of {lost} is not here")),
+        "{}",
+        added.err
+    );
+    let kept = added.ok().trim().to_owned();
     let (server, log) = logging(&data, &[]);
     let mut lines = log.lines().map(Result::unwrap);
     let told = lines
@@ -170,6 +176,60 @@ fn a_server_tells_at_once_of_accounts_whose_secret_does_not_open() {
     assert_eq!(server.ended(), Some(0));
     let rest: String = lines.collect();
     assert!(!rest.contains(&kept) && !rest.contains(&lost), "{rest}");
+}
+
+#[test]
+fn a_server_without_a_tenant_says_so() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("patchbay.db"), "").unwrap();
+    let (server, log) = logging(folder.path(), &[]);
+    let told = log.lines().map(Result::unwrap).find(|line| line.contains("no tenant"));
+    assert!(told.unwrap().contains("patchbay init"));
+    // A terminal that is closed stops it as a service manager does.
+    server.signal("-HUP");
+    assert_eq!(server.ended(), Some(0));
+}
+
+#[test]
+fn a_folder_that_is_moved_away_takes_no_more_writes() {
+    let (folder, data, sample) = sample();
+    let server = Running::serve(&data, &[]);
+    let ready = "GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    while !exchange(&mut server.connect(), ready).starts_with("HTTP/1.1 200") {}
+    fs::rename(&data, folder.path().join("elsewhere")).unwrap();
+    let (id, token) = (&sample["users"][0]["id"], &sample["nerm"]["token"]);
+    let (id, token) = (id.as_str().unwrap(), token.as_str().unwrap());
+    let body = r#"{"user":{"name":"Lost"}}"#;
+    let length = body.len();
+    let update = format!(
+        "PATCH /api/users/{id} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    // It is noticed within a second.
+    while !exchange(&mut server.connect(), &update).starts_with("HTTP/1.1 500") {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let head = exchange(&mut server.connect(), ready);
+    assert!(head.starts_with("HTTP/1.1 503"), "{head}");
+}
+
+#[test]
+fn who_says_that_he_has_said_all_is_answered() {
+    let (_folder, data, sample) = sample();
+    let server = Running::serve(&data, &[]);
+    let (id, token) = (&sample["users"][0]["id"], &sample["nerm"]["token"]);
+    let (id, token) = (id.as_str().unwrap(), token.as_str().unwrap());
+    for name in ["One", "Two", "Three", "Four", "Five"] {
+        let body = format!(r#"{{"user":{{"name":"{name}"}}}}"#);
+        let length = body.len();
+        let update = format!(
+            "PATCH /api/users/{id} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
+        let mut stream = server.connect();
+        stream.write_all(update.as_bytes()).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let head = read_head(&mut stream);
+        assert!(head.starts_with("HTTP/1.1 200"), "{name}: {head}");
+    }
 }
 
 #[test]
