@@ -43,7 +43,7 @@ target/guided/patchbay: scripts/guided-build Cargo.toml Cargo.lock .cargo/config
 target/release/patchbay:
 	cargo build --release --locked
 
-guided: ## The release binary to deploy, built twice: guided by a profile of the first under load
+guided: ## The release binary to deploy, built twice and laid out anew: guided by where it went under load
 	scripts/guided-build
 
 fuzz: ## Every decoder, 30 seconds each
