@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 /// What the name of a secret contains, in lower case and without what stands between words.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 10] = [
     "password",
     "passwd",
     "pwd",
@@ -13,9 +13,11 @@ const NAMES: [&str; 8] = [
     "token",
     "credential",
     "apikey",
+    "privatekey",
+    "accesskey",
 ];
 /// Names that only look like one.
-const INNOCENT: &str = "secretar";
+const INNOCENT: [&str; 2] = ["secretary", "secretari"];
 /// What is recorded instead.
 const MASK: &str = "[secret]";
 
@@ -37,8 +39,11 @@ pub(super) fn masked(name: &str, value: Value) -> Value {
 }
 
 fn is_secret(name: &str) -> bool {
-    let letters = name.to_lowercase().replace(['-', '_', ' ', '.'], "");
-    let telling = letters.replace(INNOCENT, "");
+    let letters = |name: String| name.replace(|sign: char| !sign.is_alphanumeric(), "");
+    let telling = INNOCENT
+        .iter()
+        .fold(name.to_lowercase(), |name, innocent| name.replace(innocent, ""));
+    let telling = letters(telling);
     NAMES.iter().any(|secret| telling.contains(secret))
 }
 
@@ -55,6 +60,8 @@ mod tests {
             ("Password_Confirmation", json!({ "a": 1 }), json!("[secret]")),
             ("password", json!(null), json!(null)),
             ("api-key", json!("k"), json!("[secret]")),
+            ("aws:access/key", json!("k"), json!("[secret]")),
+            ("client_secret_argument", json!("s"), json!("[secret]")),
             ("must_change_password", json!(true), json!(true)),
             ("title", json!("Secretary"), json!("Secretary")),
             ("secretary", json!("Leia"), json!("Leia")),

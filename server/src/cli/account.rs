@@ -163,7 +163,7 @@ impl Add {
             base_url: &base_url,
         };
         let sealer = folder.sealer(config)?;
-        tell_lost_keys(&folder, tenant, &sealer).await?;
+        tell_lost_keys(&folder, &sealer).await?;
         let sealed = sealer.seal(bound, &secret);
         let account = LinkedAccount {
             id: id.clone(),
@@ -290,9 +290,12 @@ fn check(
 }
 
 /// Tells of accounts whose secrets no key here opens: a new one seals the next secret and helps none of them.
-async fn tell_lost_keys(folder: &Folder, tenant: TenantId, sealer: &Sealer) -> Result<(), Complaint> {
-    let accounts = folder.store.linked_accounts(tenant).await;
-    let accounts = accounts.map_err(|error| Complaint::while_doing("read the linked accounts", &error))?;
+async fn tell_lost_keys(folder: &Folder, sealer: &Sealer) -> Result<(), Complaint> {
+    let mut accounts = Vec::new();
+    for tenant in folder.tenants().await? {
+        let found = folder.store.linked_accounts(tenant.id).await;
+        accounts.extend(found.map_err(|error| Complaint::while_doing("read the linked accounts", &error))?);
+    }
     let lost = |account: &&LinkedAccount| {
         let remote = account.remote.as_ref();
         let opened = remote.map(|remote| open(sealer, account, remote));

@@ -3,7 +3,8 @@
 use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use clap::Args;
-use patchbay_core::{error::Error, linked_account::AccountStatus, store::Store};
+use patchbay_core::{clock::Clock, error::Error, linked_account::AccountStatus, store::Store};
+use serde_json::json;
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::{
@@ -49,7 +50,11 @@ impl Serve {
         let listening = format!("listening on http://{}", address(&listener)?);
         match config.log.format {
             LogFormat::Text => note(&listening),
-            LogFormat::Json => tracing::info!("{listening}"),
+            LogFormat::Json => {
+                let at = SystemClock.now().to_string();
+                let line = json!({ "timestamp": at, "level": "INFO", "fields": { "message": listening } });
+                note(&line.to_string());
+            }
         }
         let telling = tokio::spawn(telling);
         run(listener, &app, config, stop).await;
@@ -172,7 +177,7 @@ pub(super) fn app(folder: &Folder, config: &Config) -> Result<App, Complaint> {
     ))
 }
 
-/// Ends when the process is told to stop: by Ctrl-C, a service manager, or a terminal that is closed. Told so a second time, the process ends at once:
+/// Ends when the process is told to stop: by Ctrl-C or a service manager. Told so a second time, the process ends at once:
 /// what is acknowledged is durable already.
 pub(super) fn told_to_stop() -> Result<impl Future<Output = ()> + Send + 'static, Complaint> {
     let complain = |error: io::Error| Complaint(format!("cannot listen for the signal to stop: {error}"));
@@ -181,12 +186,10 @@ pub(super) fn told_to_stop() -> Result<impl Future<Output = ()> + Send + 'static
         use tokio::signal::unix::{SignalKind, signal};
         let mut interrupt = signal(SignalKind::interrupt()).map_err(complain)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(complain)?;
-        let mut hang_up = signal(SignalKind::hangup()).map_err(complain)?;
         let mut told = async move || {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
-                _ = hang_up.recv() => {}
             }
         };
         Ok(async move {

@@ -151,7 +151,7 @@ impl Checkpointer {
         self.conn
     }
 
-    /// True once the store is closed or the disk has not kept a part of it: what takes long is given up.
+    /// True once the store is closed, or nothing more is written: what takes long is given up.
     fn ends(&self, stop: &Receiver<()>) -> bool {
         stop.try_recv() == Err(TryRecvError::Disconnected) || self.shared.loss.check().is_err()
     }

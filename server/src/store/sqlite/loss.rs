@@ -21,7 +21,7 @@ use std::{
 use patchbay_core::error::Error;
 use rusqlite::ffi;
 
-/// Whether the disk has not kept a part of the database or of its log since the store was opened.
+/// Whether the disk has not kept a part of the database or of its log since the store was opened, or they are elsewhere now.
 #[derive(Default)]
 pub(super) struct Loss {
     found: AtomicBool,
@@ -45,7 +45,7 @@ impl Loss {
         let identity = |file: Metadata| (file.dev(), file.ino());
         // Whatever else keeps the path from being looked at shows nothing.
         let there = match fs::metadata(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => None,
             Err(_) => return,
             Ok(there) => Some(identity(there)),
         };

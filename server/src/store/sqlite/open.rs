@@ -107,8 +107,8 @@ pub(super) fn prepare(folder: &Path, cache_kib: u32, serving: bool) -> Result<(C
         .map_err(unwritable)?;
     let failed = |error: rusqlite::Error| explain(folder, &error);
     let mut conn = connect(&file, Access::ReadWrite, cache_kib).map_err(failed)?;
-    refuse_newer(folder, &conn)?;
     refuse_foreign(folder, &conn)?;
+    refuse_newer(folder, &conn)?;
     let changes = Changes::open(folder, serving).map_err(|error| unusable(folder, error))?;
     // It is fixed once there is anything in the database.
     conn.pragma_update(None, "page_size", PAGE_SIZE).map_err(failed)?;
@@ -158,10 +158,10 @@ fn refuse_newer(folder: &Path, conn: &Connection) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Refuses a database in which there is something, but nothing that a version of ours has made: it is another program's.
+/// Refuses a database in which there is something, but not what every version of ours has made: it is another program's.
 fn refuse_foreign(folder: &Path, conn: &Connection) -> Result<(), OpenError> {
-    const SQL: &str =
-        "SELECT (SELECT user_version FROM pragma_user_version) = 0 AND EXISTS (SELECT 1 FROM sqlite_schema)";
+    const SQL: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_schema) \
+        AND NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'tenants')";
     let foreign: bool = conn
         .query_row(SQL, [], |row| row.get(0))
         .map_err(|error| explain(folder, &error))?;
@@ -377,7 +377,9 @@ mod tests {
     fn another_programs_database_is_left_as_it_is() {
         let folder = tempfile::tempdir().unwrap();
         let other = Connection::open(folder.path().join(FILE)).unwrap();
-        other.execute_batch("CREATE TABLE guests (name TEXT)").unwrap();
+        other
+            .execute_batch("CREATE TABLE guests (name TEXT); PRAGMA user_version = 5")
+            .unwrap();
         let error = prepare(folder.path(), 100, false).map(|_| ()).unwrap_err().to_string();
         assert!(error.ends_with("is another program's database"), "{error}");
         assert_eq!(schema(&other).len(), 1);

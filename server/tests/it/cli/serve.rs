@@ -185,8 +185,7 @@ fn a_server_without_a_tenant_says_so() {
     let (server, log) = logging(folder.path(), &[]);
     let told = log.lines().map(Result::unwrap).find(|line| line.contains("no tenant"));
     assert!(told.unwrap().contains("patchbay init"));
-    // A terminal that is closed stops it as a service manager does.
-    server.signal("-HUP");
+    server.signal("-TERM");
     assert_eq!(server.ended(), Some(0));
 }
 
