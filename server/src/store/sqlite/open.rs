@@ -112,8 +112,7 @@ pub(super) fn prepare(folder: &Path, cache_kib: u32, serving: bool) -> Result<(C
     let changes = Changes::open(folder, serving).map_err(|error| unusable(folder, error))?;
     // It is fixed once there is anything in the database.
     conn.pragma_update(None, "page_size", PAGE_SIZE).map_err(failed)?;
-    conn.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))
-        .map_err(failed)?;
+    use_log(&conn).map_err(failed)?;
     migrate(folder, &mut conn, &changes)?;
     Ok((conn, changes))
 }
@@ -142,6 +141,19 @@ pub(super) fn connect(file: &Path, access: Access, cache_kib: u32) -> rusqlite::
     conn.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(conn)
+}
+
+/// Has the database write a log. Others who just open a new one, to do the same, are waited for here: the database does not.
+fn use_log(conn: &Connection) -> rusqlite::Result<()> {
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match conn.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(())) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < deadline => {
+                thread::sleep(ALONE_PAUSE);
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 fn refuse_newer(folder: &Path, conn: &Connection) -> Result<(), OpenError> {
