@@ -37,7 +37,7 @@ bench: $(PATCHBAY) ## The guided build beside OpenLDAP, PocketBase and the echo 
 	cargo run --release --locked --manifest-path bench/Cargo.toml -- --patchbay $(PATCHBAY) --rounds 5 --seconds 3 --connections 1,16,64,256 --users 100000 --out bench/results $(BENCH)
 
 # Built again only if what it is built of has changed since.
-target/guided/patchbay: scripts/guided-build scripts/guided-cc Cargo.toml Cargo.lock .cargo/config.toml core/Cargo.toml server/Cargo.toml $(shell find core/src server/src)
+target/guided/patchbay: scripts/guided-build Cargo.toml Cargo.lock .cargo/config.toml core/Cargo.toml server/Cargo.toml $(shell find core/src server/src)
 	scripts/guided-build
 
 target/release/patchbay:
