@@ -216,20 +216,7 @@ fn accounts_that_cannot_work_are_refused() {
         let complaint = run(&data, &[&["account", "add", "--data", "DATA"][..], &arguments].concat()).refused();
         assert!(complaint.contains(expected), "{complaint}");
     }
-    let complaint = run(
-        &data,
-        &[
-            "account",
-            "add",
-            "--data",
-            "DATA",
-            "--dialect",
-            "nerm",
-            "--base-url",
-            url,
-        ],
-    )
-    .refused();
+    let complaint = link_with(&data, url, &[]).refused();
     assert!(complaint.contains("PATCHBAY_ACCOUNT_SECRET"), "{complaint}");
     let embedded = sample["stackone"]["account_id"].as_str().unwrap();
     let complaint = run(&data, &["account", "remove", "--data", "DATA", embedded]).refused();

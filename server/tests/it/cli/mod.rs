@@ -74,7 +74,12 @@ pub fn sample() -> (TempDir, PathBuf, Value) {
 
 /// Links a NERM at this URL, with the secret in a file; prints the account's id.
 fn link(data: &Path, url: &str, secret: &Path) -> Ran {
-    let place = [
+    link_with(data, url, &["--secret-file", secret.to_str().unwrap()])
+}
+
+/// The same, with these arguments besides.
+fn link_with(data: &Path, url: &str, more: &[&str]) -> Ran {
+    let nerm = [
         "account",
         "add",
         "--data",
@@ -84,10 +89,7 @@ fn link(data: &Path, url: &str, secret: &Path) -> Ran {
         "--base-url",
         url,
     ];
-    run(
-        data,
-        &[&place[..], &["--secret-file", secret.to_str().unwrap()]].concat(),
-    )
+    run(data, &[&nerm[..], more].concat())
 }
 
 /// A command that stays up, stopped when dropped.
