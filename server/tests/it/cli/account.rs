@@ -8,17 +8,7 @@ fn accounts_are_added_listed_switched_and_removed() {
     let secret = folder.path().join("secret");
     fs::write(&secret, "s3cr3t-of-the-remote\n").unwrap();
     let secret = secret.to_str().unwrap();
-    let add = [
-        "account",
-        "add",
-        "--data",
-        "DATA",
-        "--dialect",
-        "nerm",
-        "--base-url",
-        "https://a.example.com/x/",
-    ];
-    let printed = run(&data, &[&add[..], &["--secret-file", secret, "--json"]].concat()).ok();
+    let printed = link_with(&data, "https://a.example.com/x/", &["--secret-file", secret, "--json"]).ok();
     let made: Value = serde_json::from_str(&printed).unwrap();
     let id = made["id"].as_str().unwrap();
     assert!(id.len() == 20 && id.bytes().all(|byte| byte.is_ascii_digit()), "{id}");
