@@ -203,12 +203,11 @@ fn a_folder_that_is_moved_away_takes_no_more_writes() {
     let update = format!(
         "PATCH /api/users/{id} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-length: {length}\r\n\r\n{body}"
     );
-    // It is noticed within a second.
-    while !exchange(&mut server.connect(), &update).starts_with("HTTP/1.1 500") {
+    // Noticed within a second. Before that either may be so for another reason: what is opened at the first use is not found.
+    let refused = |request: &str, status: &str| exchange(&mut server.connect(), request).starts_with(status);
+    while !(refused(ready, "HTTP/1.1 503") && refused(&update, "HTTP/1.1 500")) {
         std::thread::sleep(Duration::from_millis(20));
     }
-    let head = exchange(&mut server.connect(), ready);
-    assert!(head.starts_with("HTTP/1.1 503"), "{head}");
 }
 
 #[test]
