@@ -30,7 +30,8 @@ const SHOWN: usize = 100;
 #[command(after_help = "Examples:
   patchbay audit --data ./patchbay-data
   patchbay audit --data ./patchbay-data --user han.solo@example.com --json
-  patchbay audit --data ./patchbay-data --verify")]
+  patchbay audit --data ./patchbay-data --verify
+  patchbay audit --data ./patchbay-data --verify --json")]
 pub(super) struct Audit {
     /// Data folder.
     #[arg(long, value_name = "DIR")]
@@ -38,12 +39,12 @@ pub(super) struct Audit {
     /// Only changes of this user: his UUID, or the mail address of a user of the directory; or of this linked account.
     #[arg(long, value_name = "ID")]
     user: Option<String>,
-    /// Print one JSON object per line instead of a table.
+    /// Print one JSON object per line instead of a table: one per entry, or with --verify one per tenant.
     #[arg(long)]
     json: bool,
     /// Check the chain of every tenant instead: that no entry was changed, slipped in or taken out, up to the end that the
     /// store has recorded.
-    #[arg(long, conflicts_with_all = ["user", "json"])]
+    #[arg(long, conflicts_with = "user")]
     verify: bool,
     /// Only this tenant's log.
     #[command(flatten)]
@@ -63,7 +64,7 @@ impl Audit {
             folder.tenant(None).await?;
         }
         if self.verify {
-            return verify(&folder, &tenants).await;
+            return verify(&folder, &tenants, self.json).await;
         }
         let mut found = false;
         for tenant in &tenants {
@@ -244,35 +245,59 @@ fn shown(value: &Value) -> String {
     format!("{start}...")
 }
 
-/// Checks the chains, one line per tenant. Fails at a break, naming the tenant and the position.
-async fn verify(folder: &Folder, tenants: &[Tenant]) -> Result<(), Complaint> {
-    for tenant in tenants {
-        let entries = verify_chain(folder, tenant.id).await?;
-        print(&format!(
-            "tenant {}: {entries} entries, the chain is whole\n",
-            tenant.id
-        ))?;
+/// Checks the chains, one line per tenant. Fails at the first break, naming the tenant and the position.
+async fn verify(folder: &Folder, tenants: &[Tenant], json: bool) -> Result<(), Complaint> {
+    for Tenant { id: tenant, .. } in tenants {
+        let end = chain_end(folder, *tenant).await?;
+        if json {
+            print(&format!("{}\n", verdict(*tenant, end)))?;
+        }
+        match end {
+            Ok(_) if json => {}
+            Ok((entries, _)) => print(&format!("tenant {tenant}: {entries} entries, the chain is whole\n"))?,
+            Err(position) => {
+                let next = "the log was altered there, restore it from a copy";
+                let broken = format!("tenant {tenant}: the chain is broken at position {position}; {next}");
+                return Err(Complaint(broken));
+            }
+        }
     }
     Ok(())
 }
 
-async fn verify_chain(folder: &Folder, tenant: TenantId) -> Result<u64, Complaint> {
-    let broken = |position: u64| {
-        let next = "the log was altered there, restore it from a copy";
-        Complaint(format!(
-            "tenant {tenant}: the chain is broken at position {position}; {next}"
-        ))
-    };
+/// What was found of a chain, for programs: how many entries, the last one's hash, and where it is broken, each null where there is none.
+fn verdict(tenant: TenantId, end: Result<(u64, ChainHash), u64>) -> Value {
+    let whole = end.ok();
+    json!({
+        "tenant": tenant,
+        "whole": whole.is_some(),
+        "entries": whole.map(|(entries, _)| entries),
+        "hash": whole.map(|(_, hash)| hex::encode(hash.0)),
+        "broken_at": end.err(),
+    })
+}
+
+/// The end of a tenant's chain, if it is whole; the inner error is the position at which it is broken.
+async fn chain_end(folder: &Folder, tenant: TenantId) -> Result<Result<(u64, ChainHash), u64>, Complaint> {
     let mut end = (0, ChainHash::default());
     loop {
         let page = match folder.store.audit(tenant, end.0, PAGE).await {
             Ok(page) => page,
-            Err(error) => return Err(broken(unreadable(folder, tenant, end.0, &error).await?)),
+            Err(error) => return Ok(Err(unreadable(folder, tenant, end.0, &error).await?)),
         };
-        end = audit::verify(end, &page).map_err(broken)?;
-        if page.is_empty() && at_head(folder, tenant, end).await?.map_err(broken)? {
+        end = match audit::verify(end, &page) {
+            Ok(end) => end,
+            Err(position) => return Ok(Err(position)),
+        };
+        if !page.is_empty() {
+            continue;
+        }
+        match at_head(folder, tenant, end).await? {
             // Every tenant's log begins with the making of the tenant.
-            return if end.0 == 0 { Err(broken(1)) } else { Ok(end.0) };
+            Ok(true) if end.0 == 0 => return Ok(Err(1)),
+            Ok(true) => return Ok(Ok(end)),
+            Ok(false) => {}
+            Err(position) => return Ok(Err(position)),
         }
     }
 }
