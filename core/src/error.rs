@@ -72,8 +72,8 @@ pub enum Error {
         /// Its status.
         status: AccountStatus,
     },
-    /// Too much work is waiting; nothing was done.
-    #[error("too much work is waiting, try again later")]
+    /// Too much work is waiting, or there is no room on the disk; nothing was done.
+    #[error("this cannot be done now, try again later")]
     Busy {
         /// Seconds after which a retry makes sense.
         retry_after: u32,

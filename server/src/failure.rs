@@ -53,7 +53,7 @@ pub enum Kind {
     IdempotencyMismatch,
     /// The first request with the idempotency key has no known outcome.
     IdempotencyPending,
-    /// Too much work is waiting.
+    /// Too much work is waiting, or there is no room on the disk.
     Busy,
     /// A remote system asks to slow down.
     RateLimited,

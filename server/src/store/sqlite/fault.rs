@@ -33,11 +33,15 @@ impl From<Fault> for Error {
     }
 }
 
-/// A failure of the database as callers are told it: another process that holds the database is overload, the rest is
-/// for the log.
+/// Seconds after which somebody may have made room on a full disk.
+const ROOM: u32 = 60;
+
+/// A failure of the database as callers are told it: another process that holds the database, or a disk that is full, passes; the
+/// rest is for the log.
 pub(super) fn failure(error: &rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Busy { retry_after: 1 },
+        Some(ErrorCode::DiskFull) => Error::Busy { retry_after: ROOM },
         _ => Error::internal(format!("sqlite: {error}")),
     }
 }
@@ -54,4 +58,22 @@ pub(super) fn is_taken(error: &rusqlite::Error) -> bool {
             _
         )
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_is_told_with_a_time_to_come_again() {
+        let told = |code| failure(&rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        for (code, seconds) in [(ffi::SQLITE_BUSY, 1), (ffi::SQLITE_LOCKED, 1), (ffi::SQLITE_FULL, ROOM)] {
+            let error = told(code);
+            assert!(
+                matches!(error, Error::Busy { retry_after } if retry_after == seconds),
+                "{error:?}"
+            );
+        }
+        assert!(matches!(told(ffi::SQLITE_CORRUPT), Error::Internal { .. }));
+    }
 }

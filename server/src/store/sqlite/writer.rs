@@ -281,13 +281,16 @@ impl<'c> Writer<'c> {
         let outcome = match catch_unwind(AssertUnwindSafe(|| transaction(self))) {
             Ok(outcome) => outcome.map_err(|error| {
                 self.shared.loss.found_in(&error);
-                failure(&error)
+                (failure(&error), error.to_string())
             }),
-            Err(panic) => Err(Error::internal(format!("the writer panicked: {}", told(&*panic)))),
+            Err(panic) => {
+                let why = format!("the writer panicked: {}", told(&*panic));
+                Err((Error::internal(&why), why))
+            }
         };
         self.shared.failing.store(outcome.is_err(), Ordering::Relaxed);
-        if let Err(error) = &outcome {
-            tracing::error!(?error, "a batch was not written");
+        if let Err((_, error)) = &outcome {
+            tracing::error!(error, "a batch was not written");
             self.heads.clear();
             self.told.cache.forget();
             if !self.statements.conn.is_autocommit()
@@ -296,7 +299,7 @@ impl<'c> Writer<'c> {
                 tracing::error!(%error, "a batch was not rolled back");
             }
         }
-        outcome
+        outcome.map_err(|(error, _)| error)
     }
 
     /// Writes all jobs that are not refused. An error says that nothing was written or, if a sync failed, that a restart may still
