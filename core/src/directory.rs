@@ -374,7 +374,8 @@ fn leave_present_role(patch: &mut UserPatch, user: &User) {
     }
 }
 
-fn forbidden(action: Action) -> Error {
+/// The refusal of what a caller's role does not permit.
+pub(crate) fn forbidden(action: Action) -> Error {
     Error::Forbidden {
         reason: format!("your role does not permit {}", action.as_str()),
     }

@@ -12,14 +12,14 @@ use crate::{
     changeset::Changeset,
     clock::Timestamp,
     connector::Connectors,
-    directory::Directory,
+    directory::{Directory, forbidden},
     error::Error,
     host::Host,
     icon::Icon,
     id::{LedgerId, LinkedAccountId, OrganizationId, TenantId},
     linked_account::{AccountStatus, LinkedAccount},
     membership::MembershipChange,
-    policy::Action,
+    policy::{self, Action},
     principal::Context,
     provider::{GetUser, Provider, UpdateUser, Updated, UserView},
     remote::{LedgerState, Remote, unknown},
@@ -82,7 +82,9 @@ impl Gateway {
         account: Option<&LinkedAccountId>,
         query: &GetUser,
     ) -> Result<UserView, Error> {
-        self.provider(context, account).await?.get_user(context, query).await
+        let permitted = policy::may_ever(&context.principal, Action::GetUser);
+        let provider = self.provider(context, account, (Action::GetUser, permitted)).await?;
+        provider.get_user(context, query).await
     }
 
     /// Changes one user of a linked account; `None` is the embedded directory.
@@ -97,7 +99,8 @@ impl Gateway {
         key: &UserKey,
         update: UpdateUser,
     ) -> Result<Updated, Error> {
-        let result = match self.provider(context, account).await {
+        let permitted = policy::may_ever_update(&context.principal, update.own_profile);
+        let result = match self.provider(context, account, (Action::UpdateUser, permitted)).await {
             Ok(provider) => provider.update_user(context, key, update).await,
             Err(error) => Err(error),
         };
@@ -143,13 +146,22 @@ impl Gateway {
         self.directory.icon(context, key).await
     }
 
-    async fn provider(&self, context: &Context, account: Option<&LinkedAccountId>) -> Result<Arc<dyn Provider>, Error> {
+    /// The provider behind a linked account. Whose role can never permit the action is told that, and not whether the account is off.
+    async fn provider(
+        &self,
+        context: &Context,
+        account: Option<&LinkedAccountId>,
+        (action, permitted): (Action, bool),
+    ) -> Result<Arc<dyn Provider>, Error> {
         let Some(id) = account else {
             return Ok(self.directory.clone());
         };
         let account = self.store.linked_account(context.principal.tenant, id).await?;
         let account = account.ok_or(Error::NotFound { what: "linked account" })?;
         if account.status != AccountStatus::Active {
+            if !permitted {
+                return Err(forbidden(action));
+            }
             return Err(Error::AccountOff {
                 id: account.id.clone(),
                 status: account.status,

@@ -100,6 +100,10 @@ async fn account_missing_unknown_and_off() {
         for answer in both(&patchbay, Some(&key), Some(&name), &id).await {
             assert!(refused(&answer, 412).contains(status.as_str()));
         }
+        let read_only = basic(&patchbay.sample.keys.read_only);
+        let [read, write] = both(&patchbay, Some(&read_only), Some(&name), &id).await;
+        refused(&read, 412);
+        refused(&write, 403);
     }
     let twice = call(&patchbay, "GET", &path(&patchbay, 0)).header("x-account-id", "other");
     refused(&patchbay.send(twice.body(Body::empty()).unwrap()).await, 400);
