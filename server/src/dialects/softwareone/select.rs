@@ -3,7 +3,7 @@
 //! `+x` or `x` shows, `-x` hides, `-*` hides all that is not shown by name; dots and
 //! parentheses go deeper, into the items of lists too; names go letter case aside and
 //! unknown ones are ignored (contract notes, section 6). By default everything is shown. What was hidden is listed in
-//! `$meta.omitted`, top level only.
+//! `$meta.omitted`, top level only. More than 256 names, or more than eight before a parenthesis, are 400.
 
 use axum::{
     extract::{FromRequestParts, Query},
@@ -16,8 +16,12 @@ use crate::{
     failure::{Failure, Kind},
 };
 
-/// How many names may stand before a parenthesis, outer ones included; the rest of a longer list is ignored.
+/// How many names may stand before a parenthesis, outer ones included.
 const MAX_NESTED: usize = 8;
+/// How many names may be shown or hidden. A user has some thirty.
+const MAX_NAMES: usize = 256;
+/// No member's name is so long, in bytes; longer ones are unknown, and not kept.
+const MAX_NAME: usize = 64;
 
 /// What the caller wants to see.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,8 +38,13 @@ impl FromRequestParts<App> for Select {
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Failure> {
         let Query(query) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
             .map_err(|_| Failure::new(Kind::BadParameter, "the query is malformed"))?;
-        let lists = query.iter().filter(|(name, _)| name == "select");
-        Ok(lists.fold(Self::default(), |select, (_, list)| select.and(list)))
+        let mut lists = query.iter().filter(|(name, _)| name == "select");
+        let too_much = || {
+            let bounds = format!("must have at most {MAX_NAMES} names, and {MAX_NESTED} before a parenthesis");
+            Failure::about(Kind::BadParameter, "select", bounds)
+        };
+        let select = lists.try_fold(Self::default(), |select, (_, list)| select.and(list));
+        select.ok_or_else(too_much)
     }
 }
 
@@ -46,8 +55,8 @@ impl Select {
     }
 
     /// Reads one comma-separated list. A leading space is a `+` that was decoded as in forms; `a(b,c)` is `a.b,a.c`, and
-    /// hides both where either sign hides.
-    fn and(mut self, list: &str) -> Self {
+    /// hides both where either sign hides. `None` if it goes beyond a bound.
+    fn and(mut self, list: &str) -> Option<Self> {
         let mut within: Vec<(bool, Vec<String>)> = Vec::new();
         for piece in list.split_inclusive([',', '(', ')']) {
             let (term, end) = match piece.strip_suffix([',', '(', ')']) {
@@ -59,19 +68,22 @@ impl Select {
                 None => (false, term.trim_start_matches(['+', ' ']).trim_end()),
             };
             let (outer_hide, outer) = within.last().cloned().unwrap_or_default();
-            let names = path.split('.').map(str::to_owned);
+            let names = path.split('.').map(known);
             let names: Vec<String> = outer.into_iter().chain(names).collect();
             let whole = (hide || outer_hide, names);
             match end {
-                Some('(') if whole.1.len() > MAX_NESTED => return self,
+                Some('(') if whole.1.len() > MAX_NESTED => return None,
                 Some('(') => within.push(whole),
                 _ => self.term(path, whole, within.is_empty()),
             }
             if end == Some(')') {
                 within.pop();
             }
+            if self.shown.len() + self.hidden.len() > MAX_NAMES {
+                return None;
+            }
         }
-        self
+        Some(self)
     }
 
     fn term(&mut self, path: &str, (hide, names): (bool, Vec<String>), top: bool) {
@@ -102,6 +114,14 @@ impl Select {
         }
         Value::Object(seen)
     }
+}
+
+/// A name, or what no member is called in place of one that is too long for any.
+fn known(name: &str) -> String {
+    Some(name)
+        .filter(|name| name.len() <= MAX_NAME)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// Copies what is at the path; a path into a list copies it from each item.
@@ -168,7 +188,7 @@ mod tests {
 
     fn selected(list: &str) -> Value {
         let whole = json!({"id": "1", "name": "n", "audit": {"created": {"at": "t"}, "updated": {}}, "groups": [{"id": 1, "name": "g"}]});
-        Select::default().and(list).apply(whole)
+        Select::default().and(list).unwrap().apply(whole)
     }
 
     #[test]
@@ -209,8 +229,25 @@ mod tests {
         for list in ["-groups(name)", "groups(-name)"] {
             assert_eq!(selected(list)["groups"], json!([{"id": 1}]), "{list}");
         }
-        assert_eq!(selected(&"a(".repeat(9_999)).as_object().unwrap().len(), 4);
         assert_eq!(selected("))),()-name").get("name"), None);
+    }
+
+    #[test]
+    fn it_is_bounded() {
+        let read = |list: &str| Select::default().and(list);
+        assert!(read(&"x,".repeat(MAX_NAMES)).is_some());
+        assert!(read(&"x,".repeat(MAX_NAMES + 1)).is_none());
+        assert!(read(&"-x,x,".repeat(MAX_NAMES)).is_none());
+        assert!(read(&"a(".repeat(MAX_NESTED)).is_some());
+        assert!(read(&"a(".repeat(MAX_NESTED + 1)).is_none());
+        let long = format!("{0}({1}),-{0},-name", "a".repeat(8_000), "b,".repeat(MAX_NAMES - 2));
+        let select = read(&long).unwrap();
+        let paths = select.shown.iter().chain(&select.hidden).flatten();
+        assert!(
+            paths.map(String::len).sum::<usize>() < 1_000,
+            "names that no member has are not kept"
+        );
+        assert_eq!(selected(&long).get("name"), None);
     }
 
     #[test]
