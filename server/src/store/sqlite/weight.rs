@@ -3,6 +3,8 @@
 use patchbay_core::{
     audit::{AuditEntry, FieldChange},
     changeset::{Changeset, Delta},
+    revision::Expect,
+    settings::{NumberFormatPatch, PhonePatch, SettingsPatch},
     user::{User, UserPatch},
 };
 use serde_json::Value;
@@ -27,38 +29,87 @@ fn ahead(prepared: &Prepared) -> usize {
 
 fn delta(delta: &Delta) -> usize {
     match delta {
-        Delta::UpdateUser { patch, .. } => RECORD + of_patch(patch),
+        Delta::UpdateUser { patch, expect, .. } => RECORD + of_patch(patch) + revisions(expect),
         Delta::CreateUser(made) => user(made),
         Delta::PutLedger(write) => RECORD + changes(&write.said) + write.user.as_deref().map_or(0, user),
         _ => RECORD,
     }
 }
 
+fn revisions(expect: &Expect) -> usize {
+    match expect {
+        Expect::Any | Expect::Missing | Expect::Present | Expect::Exactly(_) => 0,
+        Expect::OneOf(revisions) | Expect::NoneOf(revisions) => size_of_val(revisions.as_slice()),
+    }
+}
+
+/// Taken apart, so that whoever adds a member says what it weighs.
 fn of_patch(patch: &UserPatch) -> usize {
-    let texts = [
-        &patch.username,
-        &patch.email,
-        &patch.first_name,
-        &patch.last_name,
-        &patch.display_name,
-        &patch.title,
-    ];
-    let attributes = patch
-        .attributes
-        .iter()
-        .map(|(name, attribute)| (name, attribute.value()));
-    let memberships = patch.memberships.iter().map(|place| {
+    let UserPatch {
+        username,
+        email,
+        first_name,
+        last_name,
+        display_name,
+        title,
+        phone,
+        settings,
+        icon,
+        description,
+        attributes,
+        passthrough,
+        memberships,
+        unfit,
+        status: _,
+        is_bot: _,
+        role: _,
+        current_organization: _,
+        status_kept: _,
+        unset_kept: _,
+    } = patch;
+    let texts = [username, email, first_name, last_name, display_name, title];
+    let attributes = attributes.iter().map(|(name, attribute)| (name, attribute.value()));
+    let memberships = memberships.iter().map(|place| {
         let groups = place.groups.value().map_or(0, Vec::len);
         ITEM + groups * size_of::<u128>() + text(place.invitation_notes.value())
     });
-    texts.iter().map(|patch| text(patch.value())).sum::<usize>()
-        + patch.icon.value().map_or(0, |icon| icon.bytes.len())
-        + patch.description.value().map_or(0, members)
-        + members(&patch.passthrough)
+    let unfit = unfit.iter().map(|unfit| ITEM + unfit.field.len() + unfit.reason.len());
+    texts.into_iter().map(|patch| text(patch.value())).sum::<usize>()
+        + phone.value().map_or(0, of_phone)
+        + settings.value().map_or(0, of_settings)
+        + icon.value().map_or(0, |icon| icon.bytes.len())
+        + description.value().map_or(0, members)
+        + members(passthrough)
         + attributes
             .map(|(name, attribute)| ITEM + name.len() + attribute.map_or(0, value))
             .sum::<usize>()
         + memberships.sum::<usize>()
+        + unfit.sum::<usize>()
+}
+
+fn of_phone(phone: &PhonePatch) -> usize {
+    let PhonePatch { prefix, number } = phone;
+    text(prefix.value()) + text(number.value())
+}
+
+fn of_settings(settings: &SettingsPatch) -> usize {
+    let SettingsPatch {
+        culture_code,
+        language_code,
+        date_format,
+        time_format,
+        time_zone,
+        number_format,
+    } = settings;
+    let texts = [culture_code, language_code, date_format, time_format, time_zone];
+    let separators = number_format.value().map_or(0, |format| {
+        let NumberFormatPatch {
+            decimal_separator,
+            group_separator,
+        } = format;
+        text(decimal_separator.value()) + text(group_separator.value())
+    });
+    texts.into_iter().map(|patch| text(patch.value())).sum::<usize>() + separators
 }
 
 fn entry(entry: &AuditEntry) -> usize {
@@ -120,7 +171,8 @@ mod tests {
         id::{LedgerId, LinkedAccountId, Serial, TenantId, UserId},
         patch::Patch,
         remote::{LedgerEntry, LedgerState},
-        revision::Expect,
+        revision::Revision,
+        user::Unfit,
     };
     use serde_json::{Map, json};
     use uuid::Uuid;
@@ -149,14 +201,40 @@ mod tests {
             })
         };
         let map = Map::from_iter([("k".to_owned(), large())]);
-        let mut patches: [UserPatch; 3] = Default::default();
+        let long = || "x".repeat(LARGE);
+        let mut patches: [UserPatch; 7] = Default::default();
         patches[0].description = Patch::Value(map.clone());
         patches[1].attributes = BTreeMap::from([("a:k".to_owned(), Patch::Value(large()))]);
         patches[2].passthrough = map.clone();
+        patches[3].phone = Patch::Value(PhonePatch {
+            number: Patch::Value(long()),
+            ..PhonePatch::default()
+        });
+        patches[4].settings = Patch::Value(SettingsPatch {
+            time_zone: Patch::Value(long()),
+            ..SettingsPatch::default()
+        });
+        patches[5].settings = Patch::Value(SettingsPatch {
+            number_format: Patch::Value(NumberFormatPatch {
+                group_separator: Patch::Value(long()),
+                ..NumberFormatPatch::default()
+            }),
+            ..SettingsPatch::default()
+        });
+        patches[6].unfit = vec![Unfit {
+            field: "email".to_owned(),
+            reason: long(),
+        }];
         for patch in patches {
             assert!((LARGE..2 * LARGE).contains(&update(patch)));
         }
         assert!((RECORD..LARGE).contains(&update(UserPatch::default())));
+        let listed = Delta::UpdateUser {
+            id: UserId(Uuid::nil()),
+            expect: Expect::OneOf(vec![Revision(1); LARGE / 8]),
+            patch: Box::default(),
+        };
+        assert!(weight(listed) > LARGE);
         let mut made = User::new(UserId(Uuid::nil()), Serial(1), Timestamp::default());
         assert!((RECORD..2 * RECORD).contains(&user(&made)));
         made.description = Some(map.into());
