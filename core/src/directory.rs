@@ -221,7 +221,7 @@ impl Directory {
             check_profile_only(&update.patch)?;
         }
         leave_present_role(&mut update.patch, &user);
-        self.check_references(context, &update.patch).await?;
+        self.check_references(context, &user, &update.patch).await?;
         let mut changeset = Changeset::new(context.principal.tenant, context.now);
         changeset.audit = Some(AuditEntry::of(
             context,
@@ -263,9 +263,9 @@ impl Directory {
 
     /// Checks what the delta points at: the role must exist and be no more than the caller's own, groups must exist in
     /// their organization.
-    async fn check_references(&self, context: &Context, patch: &UserPatch) -> Result<(), Error> {
+    async fn check_references(&self, context: &Context, user: &User, patch: &UserPatch) -> Result<(), Error> {
         if let Patch::Value(role) = patch.role {
-            self.check_role(context, role).await?;
+            self.check_role(context, user, role).await?;
         }
         for membership in &patch.memberships {
             self.check_groups(context, membership).await?;
@@ -273,16 +273,32 @@ impl Directory {
         Ok(())
     }
 
-    async fn check_role(&self, context: &Context, id: RoleId) -> Result<(), Error> {
-        let role = self.store.role(context.principal.tenant, id).await?;
+    /// Nobody may grant more than they hold: neither more rights, nor in an organization that theirs do not reach. A role that permits
+    /// no more than the user's own one grants nothing there.
+    async fn check_role(&self, context: &Context, user: &User, id: RoleId) -> Result<(), Error> {
+        let principal = &context.principal;
+        let role = self.store.role(principal.tenant, id).await?;
         let role = role.ok_or_else(|| Error::invalid("role", "must be an existing role"))?;
-        if context.principal.role.covers(&role) {
-            Ok(())
-        } else {
-            Err(Error::Forbidden {
-                reason: "the role permits more than your own role does".to_owned(),
-            })
+        let refused = |reason: &str| Error::Forbidden {
+            reason: reason.to_owned(),
+        };
+        if !principal.role.covers(&role) {
+            return Err(refused("the role permits more than your own role does"));
         }
+        let mut places = user.memberships.iter();
+        if places.all(|place| reaches(principal, place.organization)) {
+            return Ok(());
+        }
+        let held = match user.role {
+            Some(held) => self.store.role(principal.tenant, held).await?,
+            None => None,
+        };
+        if held.is_some_and(|held| held.covers(&role)) {
+            return Ok(());
+        }
+        Err(refused(
+            "the user belongs to organizations in which you have no rights to give",
+        ))
     }
 
     async fn check_groups(&self, context: &Context, membership: &MembershipPatch) -> Result<(), Error> {

@@ -5,9 +5,11 @@ use patchbay_core::{
     changeset::Delta,
     clock::Timestamp,
     credential::{Credential, CredentialHash, Subject},
-    id::{CredentialId, RoleId, Serial},
+    id::{CredentialId, OrganizationId, RoleId, Serial, UserId},
     policy::{Action, Effect, Reach, Statement},
     role::Role,
+    store::UserKey,
+    user::User,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -234,6 +236,16 @@ async fn update_user_must_be_permitted_by_the_role() {
 
 /// Keeps a role, and a service that holds it; answers the role and the service's secret.
 async fn role(patchbay: &Patchbay, number: u128, statement: Statement) -> (RoleId, String) {
+    reaching(patchbay, number, statement, None).await
+}
+
+/// The same, for the members of an organization if one is given.
+async fn reaching(
+    patchbay: &Patchbay,
+    number: u128,
+    statement: Statement,
+    organization: Option<OrganizationId>,
+) -> (RoleId, String) {
     let tenant = patchbay.sample.tenant;
     let (id, at) = (RoleId(Uuid::from_u128(number)), Timestamp::from_millis(0));
     patchbay
@@ -242,7 +254,7 @@ async fn role(patchbay: &Patchbay, number: u128, statement: Statement) -> (RoleI
             tenant,
             name: format!("role {number}"),
             statement,
-            reach: Reach::Tenant,
+            reach: organization.map_or(Reach::Tenant, |_| Reach::Organization),
             created_at: at,
             updated_at: at,
         }))
@@ -258,7 +270,7 @@ async fn role(patchbay: &Patchbay, number: u128, statement: Statement) -> (RoleI
             subject: Subject::Service {
                 name: "service".to_owned(),
                 role: id,
-                organization: None,
+                organization,
             },
             expires_at: None,
             created_at: at,
@@ -286,6 +298,44 @@ async fn nobody_gives_away_more_than_he_holds() {
     let body = json!({ "role": narrow.to_string() }).to_string();
     let answer = call(&patchbay, "PATCH", &path, &key, &body).await;
     assert_eq!(answer.json()["role"], narrow.to_string());
+}
+
+#[tokio::test]
+async fn nobody_gives_rights_where_he_has_none() {
+    for elsewhere in [false, true] {
+        let patchbay = Patchbay::new().await;
+        let tenant = patchbay.sample.tenant;
+        let user = async |n: usize| {
+            let key = UserKey::Id(patchbay.sample.users[n].id);
+            patchbay.store.user(tenant, &key).await.unwrap().unwrap()
+        };
+        let (mut han, mon) = (User::clone(&*user(0).await), user(4).await);
+        let here = han.memberships[0].organization;
+        assert_ne!(here, mon.memberships[0].organization);
+        let both = [Action::UpdateUser, Action::GetUser];
+        let (role, secret) = reaching(&patchbay, 1_001, Statement::only(&both), Some(here)).await;
+        let (lesser, _) = reaching(&patchbay, 1_002, Statement::only(&[Action::GetUser]), Some(here)).await;
+        (han.id, han.serial, han.role) = (UserId(Uuid::from_u128(77)), Serial(77), None);
+        (han.username, han.email) = (None, None);
+        if elsewhere {
+            han.memberships = han.memberships.iter().chain(&*mon.memberships).cloned().collect();
+        }
+        let path = format!("/users/{}", han.id);
+        patchbay.keep(Delta::CreateUser(Box::new(han))).await;
+        let give = async |key: &str, role: RoleId| {
+            let body = json!({ "role": role.to_string() }).to_string();
+            call(&patchbay, "PATCH", &path, &[("authorization", key)], &body).await
+        };
+        if !elsewhere {
+            assert_eq!(give(&secret, role).await.status, 200);
+            continue;
+        }
+        refused(&give(&secret, role).await, 403_535);
+        let everywhere = give(&patchbay.sample.keys.administrator, role).await;
+        assert_eq!(everywhere.status, 200, "whoever reaches all may");
+        assert_eq!(give(&secret, lesser).await.status, 200, "this gives nothing");
+        refused(&give(&secret, role).await, 403_535);
+    }
 }
 
 #[tokio::test]
