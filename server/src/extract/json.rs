@@ -173,12 +173,22 @@ pub fn not_json(error: &serde_json::Error) -> Failure {
 /// The reader's words for a name that an object has twice, before that name.
 const TWICE: &str = "duplicate field `";
 
+/// The most characters of a path, or of the reader's words, that a refusal repeats: both hold names as long as the caller makes them.
+const MAX_WORDS: usize = 400;
+
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}...", text.split_at(end).0),
+        None => text.to_owned(),
+    }
+}
+
 /// The refusal of a member whose JSON has the wrong shape. A member that is given twice is named, not the object that it is
 /// in.
 pub fn schema(path: &str, error: &serde_json::Error) -> Failure {
     let text = error.to_string();
-    let what = text.split(" at line ").next().unwrap_or(&text).to_owned();
-    let path = if path == "." { "" } else { path };
+    let what = cut(text.split(" at line ").next().unwrap_or(&text), MAX_WORDS);
+    let path = cut(if path == "." { "" } else { path }, MAX_WORDS);
     let twice = what.strip_prefix(TWICE).and_then(|name| name.strip_suffix('`'));
     if let Some(name) = twice {
         let dot = if path.is_empty() { "" } else { "." };
@@ -197,6 +207,26 @@ mod tests {
 
     fn value(text: &str) -> Result<serde_json::Value, Failure> {
         json(text.as_bytes())
+    }
+
+    #[test]
+    fn a_refusal_repeats_no_more_than_a_piece_of_a_name() {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Known {
+            #[expect(dead_code, reason = "it is there to be read")]
+            member: std::collections::BTreeMap<String, u8>,
+        }
+        let long = "x".repeat(60_000);
+        for text in [
+            format!(r#"{{"{long}": 1}}"#),
+            format!(r#"{{"member": {{"{long}": "text"}}}}"#),
+            format!(r#"{{"member": {{"{long}": 1, "{long}": 1}}}}"#),
+        ] {
+            let failure = json::<Known>(text.as_bytes()).unwrap_err();
+            let told = failure.message(str::to_owned);
+            assert!(told.len() < 1_000 && told.contains("xxx"), "{told}");
+        }
     }
 
     #[test]
