@@ -12,7 +12,7 @@ use patchbay_core::{
     membership::{MembershipPatch, MembershipStatus},
     patch::Patch,
     settings::{NumberFormatPatch, PhonePatch, SettingsPatch},
-    user::{MAX_ATTRIBUTES, MAX_FREE_BYTES, MAX_TEXT, Status, Unfit, User, UserPatch, is_mail_address},
+    user::{MAX_ATTRIBUTES, MAX_DESCRIPTION_BYTES, MAX_TEXT, Status, Unfit, User, UserPatch, is_mail_address},
 };
 use places::{ORGANIZATIONS, membership};
 use serde_json::{Map, Value, json};
@@ -130,12 +130,15 @@ fn free_values_are_bounded_in_size_number_depth_and_keys() {
     let overhead = 8;
     assert!(
         nobody()
-            .apply(&described(json!("x".repeat(MAX_FREE_BYTES - overhead))))
+            .apply(&described(json!("x".repeat(MAX_DESCRIPTION_BYTES - overhead))))
             .is_ok()
     );
+    // What fits in a body of 64 KiB fits in the record, though it is kept with more characters.
+    let sent = format!("[{}1]", "1E5,".repeat(16_000));
+    assert!(nobody().apply(&described(serde_json::from_str(&sent).unwrap())).is_ok());
     let wrong = [
         nested(65),
-        json!("x".repeat(MAX_FREE_BYTES - overhead + 1)),
+        json!("x".repeat(MAX_DESCRIPTION_BYTES - overhead + 1)),
         json!({ "a": 1, "$serde_json::private::Number": "x" }),
         json!([{ "$serde_json::private::RawValue": "x" }]),
     ];
@@ -148,6 +151,22 @@ fn free_values_are_bounded_in_size_number_depth_and_keys() {
     };
     assert!(nobody().apply(&many(MAX_ATTRIBUTES)).is_ok());
     assert_eq!(refused(&nobody(), &many(MAX_ATTRIBUTES + 1)), "attributes.a:99");
+}
+
+#[test]
+fn what_cannot_be_seen_names_nobody() {
+    let named = |username: &str, email: &str| UserPatch {
+        username: Patch::Value(username.to_owned()),
+        email: Patch::Value(email.to_owned()),
+        ..UserPatch::default()
+    };
+    for unseen in ["\u{200b}", "ad\u{200b}min", "\u{feff}han", "\u{202e}nah"] {
+        assert_eq!(refused(&nobody(), &named(unseen, "han@example.com")), "username");
+    }
+    for blank in ["\u{200b}", "\u{feff}\u{ad}"] {
+        assert_eq!(refused(&nobody(), &named("han", blank)), "email");
+    }
+    assert!(nobody().apply(&named("hän-ż 汉", "han@example.com")).is_ok());
 }
 
 fn attribute(name: &str, value: Value) -> UserPatch {

@@ -293,7 +293,7 @@ impl<'a> Changes<'a> {
             return Ok(());
         }
         if let Patch::Value(members) = patch {
-            limits::free("description", members)?;
+            limits::description("description", members)?;
         }
         self.set("description", slot, after)
     }

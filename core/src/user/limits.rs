@@ -8,8 +8,11 @@ use crate::error::Error;
 pub const MAX_TEXT: usize = 500;
 /// The most attributes a user may have of one dialect, so that none takes another's room.
 pub const MAX_ATTRIBUTES: usize = 256;
-/// The most bytes that the description, and likewise the attributes of one dialect, may take as JSON.
+/// The most bytes that the attributes of one dialect may take as JSON.
 pub const MAX_FREE_BYTES: usize = 65_536;
+/// The most bytes that the description may take as JSON: a quarter more than a body of 64 KiB, which brings it, since a number can become
+/// so much longer as it is kept (`1E5,` becomes `1e+5,`).
+pub const MAX_DESCRIPTION_BYTES: usize = 81_920;
 /// How deep free-form values may be nested. Below what JSON readers commonly bear, so that what is kept can be read again
 /// inside the records that quote it.
 const MAX_DEPTH: usize = 64;
@@ -34,8 +37,17 @@ pub(super) fn bounded(field: &str, value: &str, max: usize) -> Result<(), Error>
     Ok(())
 }
 
-/// Checks a user name: a text that is not empty and neither begins nor ends with a space.
+/// True for a text in which nothing can be seen: no characters, or only spaces and such as take no room.
+pub fn is_blank(value: &str) -> bool {
+    value.chars().all(|c| c.is_whitespace() || is_invisible(c))
+}
+
+/// Checks a user name: a text in which something can be seen and that has no invisible characters, by which it would look like another
+/// one, and neither begins nor ends with a space.
 pub fn username(field: &str, value: &str) -> Result<(), Error> {
+    if value.contains(is_invisible) {
+        return Err(Error::invalid(field, "must not contain invisible characters"));
+    }
     if value.is_empty() {
         return Err(Error::invalid(field, "must not be empty"));
     }
@@ -45,10 +57,10 @@ pub fn username(field: &str, value: &str) -> Result<(), Error> {
     text(field, value)
 }
 
-/// Checks a mail address no further than every vendor does: a text that is not empty and has no spaces. Whether it must
+/// Checks a mail address no further than every vendor does: a text in which something can be seen and that has no spaces. Whether it must
 /// have the form of an address is a dialect's rule, see [`is_mail_address`].
 pub fn email(field: &str, value: &str) -> Result<(), Error> {
-    if value.is_empty() || value.chars().any(char::is_whitespace) {
+    if is_blank(value) || value.chars().any(char::is_whitespace) {
         return Err(Error::invalid(field, "must be a mail address"));
     }
     bounded(field, value, MAX_EMAIL)
@@ -110,14 +122,14 @@ pub(super) fn attributes<'a>(
     Ok(())
 }
 
-/// Checks free-form values: that they read back as they are written, and their size.
-pub(super) fn free(field: &str, members: &Map<String, Value>) -> Result<(), Error> {
+/// Checks a description: that its values read back as they are written, and their size.
+pub(super) fn description(field: &str, members: &Map<String, Value>) -> Result<(), Error> {
     for (name, value) in members {
         legible_key(field, name)?;
         legible(field, value, MAX_DEPTH)?;
     }
-    if bytes(members.iter()) > MAX_FREE_BYTES {
-        let reason = format!("must take at most {MAX_FREE_BYTES} bytes");
+    if bytes(members.iter()) > MAX_DESCRIPTION_BYTES {
+        let reason = format!("must take at most {MAX_DESCRIPTION_BYTES} bytes");
         return Err(Error::invalid(field, reason));
     }
     Ok(())

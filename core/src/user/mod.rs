@@ -16,7 +16,7 @@ use uuid::Uuid;
 pub(crate) use self::apply::not_a_member;
 pub use self::{
     apply::Applied,
-    limits::{MAX_ATTRIBUTES, MAX_FREE_BYTES, MAX_TEXT, is_mail_address},
+    limits::{MAX_ATTRIBUTES, MAX_DESCRIPTION_BYTES, MAX_FREE_BYTES, MAX_TEXT, is_mail_address},
 };
 use crate::{
     author::Author,

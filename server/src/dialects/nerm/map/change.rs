@@ -6,7 +6,10 @@ use patchbay_core::{
     error::Error,
     patch::Patch,
     settings::SettingsPatch,
-    user::{Status, Unfit, UserPatch, is_mail_address, limits},
+    user::{
+        Status, Unfit, UserPatch, is_mail_address,
+        limits::{self, is_blank},
+    },
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -178,7 +181,7 @@ impl Problems {
     fn filled(&mut self, field: &str, sent: &Patch<String>, check: Check) {
         match sent {
             Patch::Absent => {}
-            Patch::Value(text) if !text.trim().is_empty() => self.text(field, sent, check),
+            Patch::Value(text) if !is_blank(text) => self.text(field, sent, check),
             Patch::Null | Patch::Value(_) => self.unless_same(field, BLANK),
         }
     }
@@ -196,7 +199,7 @@ impl Problems {
             }
             Patch::Value(Ok(status)) => Patch::Value(status),
             Patch::Value(Err(text)) => {
-                self.add("status", if text.trim().is_empty() { BLANK } else { NOT_LISTED });
+                self.add("status", if is_blank(&text) { BLANK } else { NOT_LISTED });
                 Patch::Absent
             }
         }

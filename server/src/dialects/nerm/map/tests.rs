@@ -115,7 +115,7 @@ fn every_wrong_member_is_named_at_once() {
 #[test]
 fn blanks_lists_and_ids_are_checked_together() {
     let sent = json!({
-        "id": Uuid::nil(), "name": " ", "email": null, "type": "DelegateUser", "profile_id": "7", "status": "active",
+        "id": Uuid::nil(), "name": " \u{200b}", "email": null, "type": "DelegateUser", "profile_id": "7", "status": "active",
         "login": "", "title": "",
     });
     let found = problems(decode_change(ID, members(sent)).unwrap_err());
