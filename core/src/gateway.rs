@@ -22,7 +22,7 @@ use crate::{
     policy::{self, Action},
     principal::Context,
     provider::{GetUser, Provider, UpdateUser, Updated, UserView},
-    remote::{LedgerState, Remote, unknown},
+    remote::{LedgerState, Remote, Turns, unknown},
     store::{Key, Store, UserKey},
 };
 
@@ -51,6 +51,7 @@ pub struct Gateway {
     connectors: Arc<dyn Connectors>,
     entropy: Arc<dyn Entropy>,
     host: Arc<dyn Host>,
+    turns: Arc<Turns>,
     directory: Arc<Directory>,
 }
 
@@ -68,6 +69,7 @@ impl Gateway {
             connectors,
             entropy,
             host,
+            turns: Arc::default(),
             directory,
         }
     }
@@ -90,8 +92,9 @@ impl Gateway {
     /// Changes one user of a linked account; `None` is the embedded directory.
     ///
     /// Fails as [`Gateway::get_user`] does, and with [`Error::Precondition`], [`Error::Taken`], [`Error::Invalid`],
-    /// [`Error::Unsupported`], [`Error::IdempotencyMismatch`], [`Error::Busy`] or [`Error::Remote`]. When it fails nothing is
-    /// applied, except that a remote system's outcome may be unknown.
+    /// [`Error::Unsupported`], [`Error::IdempotencyMismatch`], [`Error::IdempotencyPending`], [`Error::Busy`] or [`Error::Remote`].
+    /// When it fails nothing is applied, except that a remote system's outcome may be unknown, and that [`Error::Internal`] may also
+    /// mean that what the answer would show cannot be read after the change.
     pub async fn update_user(
         &self,
         context: &Context,
@@ -179,6 +182,7 @@ impl Gateway {
             self.connectors.connect(account)?,
             self.store.clone(),
             self.host.clone(),
+            self.turns.clone(),
             LedgerId(self.entropy.uuid()),
         ))
     }

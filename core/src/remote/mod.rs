@@ -5,12 +5,13 @@
 //!
 //! A remote user has no revision of ours: his is a digest of all that the vendor tells of him. What a caller requires of it
 //! is compared with a read right before the write; no vendor compares inside the write, so a change that another makes
-//! between the two is not seen.
+//! between the two is not seen. Those that come through here take [turns].
 
 mod evidence;
 mod ledger;
 mod secrecy;
 mod settle;
+mod turns;
 
 use std::{
     future::{Future, poll_fn},
@@ -25,8 +26,8 @@ use sha2::{Digest, Sha256};
 
 use self::evidence::{Evidence, note_before, passed, weigh};
 pub use self::ledger::{LEDGER_SECONDS, LedgerEntry, LedgerState, OpenWrite};
-use self::secrecy::masked;
-pub(crate) use self::settle::unknown;
+use self::{secrecy::masked, turns::Turn};
+pub(crate) use self::{settle::unknown, turns::Turns};
 use crate::{
     audit::{Actor, FieldChange},
     changeset::{Changeset, Committed, Delta, Idempotency, IdempotencyRecord},
@@ -42,9 +43,12 @@ use crate::{
     user::{User, UserPatch},
 };
 
-/// A write that is at intent for so long is no longer under way: its outcome could not be recorded. 400 s: more than five calls of the
-/// longest time that a call may take (a read before and one after may be two each), and the attempts to record what came of them.
+/// A write that is at intent for so long is no longer under way: its outcome could not be recorded. 400 s: more than the wait for a turn, five
+/// calls of the longest time that a call may take (a read before and one after may be two each), and the attempts to record what came
+/// of them.
 const OVERDUE_SECONDS: i64 = 400;
+/// How long a write waits for those to the same user that came before it, in milliseconds.
+const TURN_MILLIS: u64 = 20_000;
 /// How long a user is read whose version alone is missing in an answer, in milliseconds.
 const VERSION_MILLIS: u64 = 2_000;
 /// The waits between attempts to record an outcome, in milliseconds.
@@ -56,16 +60,18 @@ pub struct Remote {
     connector: Arc<dyn Connector>,
     store: Arc<dyn Store>,
     host: Arc<dyn Host>,
+    turns: Arc<Turns>,
     ledger_id: LedgerId,
 }
 
 impl Remote {
     /// Wraps a connector. `ledger_id` is the identity of the next write, should there be one.
-    pub fn new(
+    pub(crate) fn new(
         account: LinkedAccountId,
         connector: Arc<dyn Connector>,
         store: Arc<dyn Store>,
         host: Arc<dyn Host>,
+        turns: Arc<Turns>,
         ledger_id: LedgerId,
     ) -> Self {
         Self {
@@ -73,6 +79,7 @@ impl Remote {
             connector,
             store,
             host,
+            turns,
             ledger_id,
         }
     }
@@ -112,10 +119,25 @@ impl Remote {
             return Err(undone(error));
         }
         match self.read_back(entry).await {
-            Some((Evidence::Applied, user)) => Ok(Some(user)),
-            Some((Evidence::Missing, _)) if answered => Err(undone(error)),
-            _ => Err(error),
+            Ok((Evidence::Applied, user)) => Ok(Some(user)),
+            Ok((Evidence::Missing, _)) if answered => Err(undone(error)),
+            Ok(_) => Err(error),
+            Err(why) => {
+                let fault = format!(
+                    "a remote write without an outcome could not be read back: {}",
+                    why.for_log()
+                );
+                self.host.report(&fault);
+                Err(error)
+            }
         }
+    }
+
+    /// One's turn to write to the user. Fails with [`Error::Busy`] if those before take longer than [`TURN_MILLIS`].
+    async fn turn(&self, context: &Context, entry: &LedgerEntry) -> Result<Turn, Error> {
+        let name = (context.principal.tenant, self.account.clone(), entry.remote_id.clone());
+        let turn = self.within(TURN_MILLIS, self.turns.clone().take(name)).await;
+        turn.ok_or(Error::Busy { retry_after: 5 })
     }
 
     /// The user whom the answer to a write did not tell, for his version alone: the write is done, whatever comes of this. Where that is
@@ -135,20 +157,30 @@ impl Remote {
     }
 
     async fn read_soon(&self, id: &str) -> Option<User> {
-        let mut pause = pin!(self.host.pause(VERSION_MILLIS));
-        let mut read = pin!(self.read(id));
-        let first = poll_fn(|context| match read.as_mut().poll(context) {
-            Poll::Ready(user) => Poll::Ready(user.ok()),
+        let read = self.within(VERSION_MILLIS, self.read(id)).await?;
+        if let Err(why) = &read {
+            let fault = format!("the version after a remote write could not be read: {}", why.for_log());
+            self.host.report(&fault);
+        }
+        read.ok()
+    }
+
+    /// What comes of some work, if it does within so many milliseconds.
+    async fn within<T>(&self, millis: u64, work: impl Future<Output = T>) -> Option<T> {
+        let mut pause = pin!(self.host.pause(millis));
+        let mut work = pin!(work);
+        let first = poll_fn(|context| match work.as_mut().poll(context) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
             Poll::Pending => pause.as_mut().poll(context).map(|()| None),
         });
         first.await
     }
 
-    /// The user as he is, and what he says about a write; `None` if he cannot be read.
-    async fn read_back(&self, entry: &LedgerEntry) -> Option<(Evidence, User)> {
-        let user = self.read(&entry.remote_id).await.ok()?;
-        let evidence = weigh(&entry.said, &user).ok()?;
-        Some((evidence, user))
+    /// The user as he is, and what he says about a write.
+    async fn read_back(&self, entry: &LedgerEntry) -> Result<(Evidence, User), Error> {
+        let user = self.read(&entry.remote_id).await?;
+        let evidence = weigh(&entry.said, &user)?;
+        Ok((evidence, user))
     }
 
     async fn begin(&self, context: &Context, entry: &LedgerEntry) -> Result<Committed, Error> {
@@ -211,7 +243,7 @@ impl Remote {
             LedgerState::Done | LedgerState::Failed(_) => false,
         });
         let first = first.ok_or(Error::IdempotencyPending)?;
-        let Some((Evidence::Applied, user)) = self.read_back(&first).await else {
+        let Ok((Evidence::Applied, user)) = self.read_back(&first).await else {
             return Err(Error::IdempotencyPending);
         };
         self.record(first.ended(tenant, context.now, LedgerState::Done, Some(&user), true))
@@ -299,7 +331,11 @@ impl Provider for Remote {
                 replayed: true,
             });
         }
-        let outcome = self.write(&mut entry, &update).await;
+        let turn = self.turn(context, &entry).await;
+        let outcome = match &turn {
+            Ok(_) => self.write(&mut entry, &update).await,
+            Err(error) => Err(error.clone()),
+        };
         let recorded = self.finish(context, entry.clone(), &outcome).await;
         let user = match outcome? {
             None => self.version(context, entry, recorded).await,

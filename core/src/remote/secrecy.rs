@@ -4,18 +4,31 @@
 use serde_json::Value;
 
 /// What the name of a secret contains, in lower case and without what stands between words.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 21] = [
     "password",
     "passwd",
     "pwd",
     "passphrase",
+    "passcode",
     "secret",
     "token",
     "credential",
+    "authorization",
+    "cookie",
     "apikey",
     "privatekey",
     "accesskey",
+    "signingkey",
+    "encryptionkey",
+    "masterkey",
+    "sshkey",
+    "recoverycode",
+    "backupcode",
+    "onetimecode",
+    "verificationcode",
 ];
+/// Words that tell of a secret by themselves, and are parts of many that do not.
+const WORDS: [&str; 6] = ["pass", "pin", "otp", "totp", "pw", "bearer"];
 /// Names that only look like one.
 const INNOCENT: [&str; 2] = ["secretary", "secretari"];
 /// What is recorded instead.
@@ -39,6 +52,10 @@ pub(super) fn masked(name: &str, value: Value) -> Value {
 }
 
 fn is_secret(name: &str) -> bool {
+    let mut words = name.split(|sign: char| !sign.is_alphanumeric());
+    if words.any(|word| WORDS.contains(&word.to_lowercase().as_str())) {
+        return true;
+    }
     let letters = |name: String| name.replace(|sign: char| !sign.is_alphanumeric(), "");
     let telling = INNOCENT
         .iter()
@@ -66,6 +83,15 @@ mod tests {
             ("title", json!("Secretary"), json!("Secretary")),
             ("secretary", json!("Leia"), json!("Leia")),
             ("secretary_password", json!("p"), json!("[secret]")),
+            ("authorization", json!("Bearer b"), json!("[secret]")),
+            ("sessionCookie", json!("c"), json!("[secret]")),
+            ("recovery_codes", json!(["r"]), json!("[secret]")),
+            ("user.pin", json!(1234), json!("[secret]")),
+            ("PASS", json!("p"), json!("[secret]")),
+            ("otp", json!("1"), json!("[secret]")),
+            ("spinning_passenger", json!("x"), json!("x")),
+            ("zip_code", json!("x"), json!("x")),
+            ("key", json!("x"), json!("x")),
             (
                 "login",
                 json!({ "name": "han", "also": [{ "apiKey": 7, "kind": "x" }] }),

@@ -8,10 +8,10 @@ impl Remote {
     /// the audit log. Nothing is sent but a read.
     pub async fn settle(&self, tenant: TenantId, entry: LedgerEntry, now: Timestamp) {
         let (state, user) = match self.read_back(&entry).await {
-            Some((Evidence::Applied, user)) => (LedgerState::Done, Some(user)),
+            Ok((Evidence::Applied, user)) => (LedgerState::Done, Some(user)),
             // Another value proves nothing either: the vendor may still be at it.
-            Some((Evidence::Missing | Evidence::Silent, _)) => (unknown("reading back does not show it"), None),
-            None => (unknown("the user could not be read back"), None),
+            Ok((Evidence::Missing | Evidence::Silent, _)) => (unknown("reading back does not show it"), None),
+            Err(error) => (unknown(&format!("the user could not be read back: {error}")), None),
         };
         self.record(entry.ended(tenant, now, state, user.as_ref(), true)).await;
     }

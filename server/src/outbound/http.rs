@@ -1,17 +1,17 @@
 //! The one client that calls remote systems: bounded in time and size, no redirects, no addresses it may not call.
 //!
-//! Failures are classified here, where they are seen. Nothing is sent twice: whether a repeat is safe is for the ledger
-//! to know.
+//! Failures are classified here, where they are seen. No write is sent twice: whether a repeat is safe is for the ledger
+//! to know. A read is sent once more if its connection turns out to be closed.
 
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::StreamExt;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use patchbay_core::{
     connector::{RemoteFailure, RemoteKind},
     error::Error,
@@ -44,6 +44,12 @@ const MAX_ANSWER: usize = 4 * 1024 * 1024;
 const MAX_SHOWN: usize = 2_000;
 /// The most bytes of an answer that is shown on as the JSON that it is; of a longer one only the beginning is, as text.
 const MAX_SHOWN_JSON: usize = 64 * 1024;
+
+/// How long a connection may be idle and be used again. Servers close idle ones after 5 s and more; a write on one that is just being
+/// closed is lost, and nobody knows whether it was done.
+const IDLE: Duration = Duration::from_secs(4);
+/// A connection that had been closed before shows it by then.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// An answer is read as it comes; who says nothing of codings may be sent any (RFC 9110, section 12.5.3).
 const AS_IT_IS: (HeaderName, HeaderValue) = (header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -90,6 +96,7 @@ impl Client {
         let mut builder = reqwest::Client::builder()
             .timeout(config.timeout)
             .connect_timeout(config.timeout.min(Duration::from_secs(10)))
+            .pool_idle_timeout(IDLE)
             .redirect(redirect::Policy::none())
             .no_proxy()
             .default_headers(HeaderMap::from_iter([AS_IT_IS]))
@@ -130,12 +137,10 @@ impl Client {
         let request = request.map_err(|error| failure(RemoteKind::Blocked, "", &error.to_string()))?;
         let url = request.url().to_string();
         let redaction = Redaction::of(request.headers());
-        let response = client
-            .execute(request)
-            .await
-            .map_err(|error| unanswered(&url, &error))?;
+        let response = execute(&client, request).await;
+        let response = response.map_err(|error| unanswered(&url, &error))?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = read(response).await.map_err(|error| unanswered(&url, &error))?;
+        let (body, read) = read(response).await;
         let answer = Answer {
             url,
             status,
@@ -143,26 +148,47 @@ impl Client {
             body,
             redaction,
         };
-        if status.is_success() {
-            Ok(answer)
-        } else {
-            Err(answer.refused())
+        if !status.is_success() {
+            // The status alone tells, though the body may have been cut off.
+            return Err(answer.refused());
         }
+        read.map_err(|error| unanswered(&answer.url, &error))?;
+        Ok(answer)
     }
 }
 
-async fn read(response: reqwest::Response) -> Result<Vec<u8>, reqwest::Error> {
+/// Sends a request; a read once more if its connection was closed before there was an answer, as one that was kept may be at any time.
+async fn execute(client: &reqwest::Client, request: reqwest::Request) -> Result<reqwest::Response, reqwest::Error> {
+    let again = Some(&request).filter(|request| request.method() == Method::GET);
+    let again = again.and_then(reqwest::Request::try_clone);
+    let begun = Instant::now();
+    match (client.execute(request).await, again) {
+        (Err(error), Some(again)) if is_lost(&error) && begun.elapsed() < AT_ONCE => client.execute(again).await,
+        (answer, _) => answer,
+    }
+}
+
+/// True if there was a connection, and then there was none.
+fn is_lost(error: &reqwest::Error) -> bool {
+    error.is_request() && !error.is_connect() && !error.is_timeout()
+}
+
+/// What there is of the body, and whether it is whole, as far as it is read.
+async fn read(response: reqwest::Response) -> (Vec<u8>, Result<(), reqwest::Error>) {
     let mut body = Vec::new();
     let mut stream = response.bytes_stream();
     while let Some(chunk) = stream.next().await {
-        let chunk = chunk?;
+        let chunk = match chunk {
+            Ok(chunk) => chunk,
+            Err(error) => return (body, Err(error)),
+        };
         let room = MAX_ANSWER.saturating_sub(body.len()).min(chunk.len());
         body.extend_from_slice(chunk.get(..room).unwrap_or_default());
         if room < chunk.len() {
             break;
         }
     }
-    Ok(body)
+    (body, Ok(()))
 }
 
 impl Answer {
@@ -346,16 +372,19 @@ fn public(address: IpAddr) -> bool {
         IpAddr::V4(v4) => {
             let [a, b, c, _] = v4.octets();
             let shared = a == 100 && (64..128).contains(&b);
-            let reserved = a == 0 || a >= 240 || (a == 198 && (b == 18 || b == 19)) || (a, b, c) == (192, 0, 0);
+            let relays = matches!((a, b, c), (192, 0, 0) | (192, 88, 99));
+            let reserved = a == 0 || a >= 240 || (a == 198 && (b == 18 || b == 19)) || relays;
             let local = v4.is_loopback() || v4.is_private() || v4.is_link_local();
             !(local || v4.is_multicast() || v4.is_documentation() || shared || reserved)
         }
-        // Only the global unicast block, without the ranges that stand for IPv4 addresses (6to4, Teredo).
+        // Only the global unicast block, without the ranges that stand for IPv4 addresses (6to4) and those of protocols, benchmarks and
+        // documents (RFC 2928 with Teredo and RFC 5180, RFC 3849, RFC 9637).
         IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
             Some(v4) => public(IpAddr::V4(v4)),
-            None => {
-                matches!(v6.segments(), [first, second, ..] if first & 0xe000 == 0x2000 && first != 0x2002 && (first, second) != (0x2001, 0))
-            }
+            None => match v6.segments() {
+                [0x2002, ..] | [0x2001, 0x0000..=0x01ff | 0x0db8, ..] | [0x3fff, 0x0000..=0x0fff, ..] => false,
+                [first, ..] => first & 0xe000 == 0x2000,
+            },
         },
     }
 }
@@ -367,7 +396,14 @@ mod tests {
     #[test]
     fn only_addresses_of_the_public_internet_are_public() {
         let is_public = |text: &str| public(text.parse().unwrap());
-        for text in ["8.8.8.8", "192.0.66.2", "198.51.99.1", "2606:4700::1111"] {
+        for text in [
+            "8.8.8.8",
+            "192.0.66.2",
+            "198.51.99.1",
+            "2606:4700::1111",
+            "2001:4860::8888",
+            "3fff:1000::1",
+        ] {
             assert!(is_public(text), "{text}");
         }
         for text in [
@@ -390,6 +426,10 @@ mod tests {
             "fc00::1",
             "fe80::1",
             "2002:7f00:1::",
+            "192.88.99.1",
+            "2001:2::1",
+            "2001:db8::1",
+            "3fff::1",
         ] {
             assert!(!is_public(text), "{text}");
         }

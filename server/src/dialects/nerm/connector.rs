@@ -97,7 +97,7 @@ fn decode(id: &str, answer: &Answer) -> Result<User, Error> {
         answer.check_user(id, &wire.id)?;
         return map::decode_user(wire).ok_or_else(|| answer.unreadable("the user has no id"));
     }
-    if body.get("error").is_none() {
+    if body.get("error").or_else(|| body.get("errors")).is_none() {
         return Err(answer.unreadable("the answer has no user"));
     }
     let mut failure = answer.failure(RemoteKind::Rejected);

@@ -24,6 +24,8 @@ for_each_dialect! {
     nothing_was_done_by_who_sends_elsewhere
     come_back_at_once_is_never_said
     a_broken_answer_is_a_bad_gateway
+    a_refusal_that_is_cut_off_is_a_refusal
+    a_read_whose_connection_was_closed_is_sent_again
     nobody_there_is_a_bad_gateway
 }
 
@@ -260,22 +262,67 @@ async fn silence_is_a_timeout(dialect: &str) {
 async fn a_broken_answer_is_a_bad_gateway(dialect: &str) {
     let case = cases::of(dialect);
     for broken in ["no HTTP\r\n\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{", ""] {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let mut request = [0; 4096];
-                let _ = stream.read(&mut request).await;
-                let _ = stream.write_all(broken.as_bytes()).await;
-            }
-        });
-        let linked = linked(case, address).await;
+        let linked = linked(case, saying(vec![broken.to_owned()]).await).await;
         for answer in both(case, &linked).await {
             let error = provider_error(&answer, 502);
             assert_eq!(error["status"], Value::Null, "{broken}");
         }
         let outcome = linked.last_audit().await.outcome;
         assert!(matches!(outcome, Outcome::Unknown(_)), "{broken}");
+    }
+}
+
+/// A vendor that says one thing after the other on each connection, whatever it is asked, and then closes it.
+async fn saying(words: Vec<String>) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let words = words.clone();
+            tokio::spawn(async move {
+                let mut request = [0; 4096];
+                for word in words {
+                    let _ = stream.read(&mut request).await;
+                    let _ = stream.write_all(word.as_bytes()).await;
+                }
+            });
+        }
+    });
+    address
+}
+
+async fn a_refusal_that_is_cut_off_is_a_refusal(dialect: &str) {
+    let case = cases::of(dialect);
+    for (theirs, ours) in [
+        (307, 502),
+        (400, 400),
+        (401, 502),
+        (403, 403),
+        (404, 404),
+        (409, 409),
+        (412, 412),
+        (422, 422),
+        (429, 429),
+    ] {
+        let head = format!("HTTP/1.1 {theirs} No\r\nretry-after: 7\r\ncontent-length: 500\r\n\r\n");
+        let linked = linked(case, saying(vec![head + "{\"error\": \"half"]).await).await;
+        for answer in both(case, &linked).await {
+            assert_eq!(provider_error(&answer, ours)["status"], theirs);
+            assert!(ours != 429 || answer.header("retry-after") == "7");
+        }
+        let outcome = linked.last_audit().await.outcome;
+        assert!(matches!(outcome, Outcome::Failed(_)), "{theirs} {outcome:?}");
+    }
+}
+
+async fn a_read_whose_connection_was_closed_is_sent_again(dialect: &str) {
+    let case = cases::of(dialect);
+    let whole = "HTTP/1.1 404 Not Found\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}".to_owned();
+    // What comes second on a connection is read, and not answered.
+    let linked = linked(case, saying(vec![whole, String::new()]).await).await;
+    let id = (case.id)(&linked.patchbay.sample.users[0]);
+    for _ in 0..6 {
+        provider_error(&linked.get(&id, "").await, 404);
     }
 }
 

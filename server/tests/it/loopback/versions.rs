@@ -100,3 +100,33 @@ async fn a_write_is_recorded_before_its_version_is_read() {
     assert_eq!((repeat.status, &repeat.bytes), (done.status, &done.bytes));
     assert_eq!(calls.taken().len(), 0);
 }
+
+#[tokio::test]
+async fn of_many_who_require_the_same_version_one_writes() {
+    for case in &cases::CASES {
+        let (second, _folder) = remote::second().await;
+        let (address, calls) = remote::recorded(&second).await;
+        let linked = Linked::new(remote::outbound(), remote::http()).await;
+        let linked = linked.to(case, address, &second.sample).await;
+        let id = (case.id)(&second.sample.users[0]);
+        let tag = linked.get(&id, "").await.header("etag").to_owned();
+        calls.taken();
+        let path = format!("/unified/iam/users/{id}");
+        let writers = (0..6).map(|_| {
+            let body = Body::from((case.change)().to_string());
+            let (linked, path, tag) = (&linked, &path, &tag);
+            async move {
+                linked
+                    .send("PATCH", path, &[("if-match", tag)], body)
+                    .await
+                    .status
+                    .as_u16()
+            }
+        });
+        let mut told = futures_util::future::join_all(writers).await;
+        told.sort_unstable();
+        assert_eq!(told, [200, 412, 412, 412, 412, 412], "{}", case.dialect);
+        let writes = calls.taken().into_iter().filter(|call| call.method != "GET").count();
+        assert_eq!(writes, 1, "{}", case.dialect);
+    }
+}

@@ -254,6 +254,12 @@ async fn the_vendors_refusals_are_classified_and_kept() {
         ),
         (200, r#"{"user":null,"error":{"code":1}}"#.to_owned(), RemoteKind::Fault),
         (
+            200,
+            r#"{"errors":{"login":["has already been taken"]}}"#.to_owned(),
+            RemoteKind::Conflict,
+        ),
+        (200, r#"{"errors":{"title":["no"]}}"#.to_owned(), RemoteKind::Fault),
+        (
             401,
             r#"{"error":"Invalid API Key"}"#.to_owned(),
             RemoteKind::Unauthorized,
