@@ -4,6 +4,7 @@
 //! a misspelt bound does not go unnoticed. `docs/patchbay.example.toml` lists every setting with its default.
 
 use std::{
+    env::VarError,
     fmt, fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -20,6 +21,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::{app::HttpConfig, outbound::http::OutboundConfig, seal, store::sqlite::Options};
 
 const PREFIX: &str = "PATCHBAY_";
+/// Settings that are texts whatever they look like: from the environment a key of digits would be read as a number, and lose them.
+const TEXTS: [&str; 2] = ["seal.key", "seal.key_file"];
 
 /// Every setting.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -234,10 +237,16 @@ impl Config {
         let environment = Env::prefixed(PREFIX)
             .filter(|name| name.as_str().contains("__"))
             .split("__");
-        let config: Self = figment
-            .merge(environment)
-            .extract()
-            .map_err(|error| sentence(file, &error))?;
+        figment = figment.merge(environment);
+        for setting in TEXTS {
+            let name = variable(setting.split('.'));
+            match std::env::var(&name) {
+                Ok(text) => figment = figment.merge((setting, text)),
+                Err(VarError::NotPresent) => {}
+                Err(VarError::NotUnicode(_)) => return Err(format!("the environment sets {name}, which is not UTF-8")),
+            }
+        }
+        let config: Self = figment.extract().map_err(|error| sentence(file, &error))?;
         config.check()?;
         Ok(config)
     }
@@ -364,6 +373,12 @@ fn syntax(path: &Path, text: &str) -> Result<(), String> {
     })
 }
 
+/// The variable in the environment that sets a setting.
+fn variable<'a>(path: impl Iterator<Item = &'a str>) -> String {
+    let path: Vec<&str> = path.collect();
+    format!("{PREFIX}{}", path.join("__").to_uppercase())
+}
+
 /// Where a setting that cannot be used stands, and what is wrong with it.
 fn sentence(file: Option<&Path>, error: &figment::Error) -> String {
     let environment = error
@@ -372,7 +387,7 @@ fn sentence(file: Option<&Path>, error: &figment::Error) -> String {
         .is_some_and(|metadata| metadata.name.contains("environment"));
     let setting = |path: &[String]| {
         if environment {
-            format!("{PREFIX}{}", path.join("__").to_uppercase())
+            variable(path.iter().map(String::as_str))
         } else {
             path.join(".")
         }

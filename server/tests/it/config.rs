@@ -1,6 +1,6 @@
 //! The configuration: what goes before what, and what is refused.
 
-use std::{path::Path, process::Command};
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::Path, process::Command};
 
 use patchbay::config::Config;
 use tempfile::TempDir;
@@ -119,6 +119,29 @@ fn keys_that_are_none_are_refused_and_not_printed() {
         assert!(complaint.contains("seal.key does not hold keys"), "{complaint}");
         assert!(key.is_empty() || !complaint.contains(key), "{complaint}");
     }
+}
+
+#[test]
+fn texts_of_digits_are_texts() {
+    let (success, shown, complaint) = config(
+        None,
+        &[
+            ("PATCHBAY_SEAL__KEY", &"0".repeat(64)),
+            ("PATCHBAY_SEAL__KEY_FILE", "0123"),
+        ],
+    );
+    assert!(success, "{complaint}");
+    assert!(shown.contains("key_file = \"0123\""), "{shown}");
+    let mut command = patchbay();
+    command
+        .arg("config")
+        .env("PATCHBAY_SEAL__KEY_FILE", OsStr::from_bytes(b"\xff"));
+    let output = command.output().unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && complaint.contains("PATCHBAY_SEAL__KEY_FILE, which is not UTF-8"),
+        "{complaint}"
+    );
 }
 
 #[test]
