@@ -170,6 +170,9 @@ async fn an_error_after_the_first_byte_is_told_in_the_body() {
     }
     let plain = update(&linked, &[]).await;
     refused(&plain, 403);
+    let path = "/unified/iam/users/u";
+    let head = linked.send("HEAD", path, &PREFER, axum::body::Body::empty()).await;
+    assert_eq!(head.status, 403, "there is no body to tell it in");
 }
 
 #[tokio::test]

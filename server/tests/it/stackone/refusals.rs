@@ -150,7 +150,7 @@ async fn unknown_users_routes_and_methods() {
         }
     }
     let long = "x".repeat(513);
-    for id in ["%ff", long.as_str()] {
+    for id in ["%ff", "%", "%zz", "a%4", long.as_str()] {
         for answer in both(&patchbay, Some(&key), Some(&account), id).await {
             assert!(refused(&answer, 400).starts_with("id "));
         }

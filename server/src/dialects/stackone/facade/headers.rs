@@ -41,14 +41,24 @@ impl FromRequestParts<App> for Id {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
         let refused = |reason: String| Failure::about(Kind::BadParameter, "id", reason);
+        let undecoded = || refused("must be percent-encoded UTF-8".to_owned());
+        if !is_encoded(parts.uri.path()) {
+            return Err(undecoded());
+        }
         let Path(id) = Path::<String>::from_request_parts(parts, app)
             .await
-            .map_err(|_| refused("must be percent-encoded UTF-8".to_owned()))?;
+            .map_err(|_| undecoded())?;
         if id.chars().count() > MAX_ID {
             return Err(refused(format!("must have at most {MAX_ID} characters")));
         }
         Ok(Self(id))
     }
+}
+
+/// True if two hexadecimal digits follow every percent sign.
+fn is_encoded(path: &str) -> bool {
+    let mut after = path.split('%').skip(1);
+    after.all(|rest| matches!(rest.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()))
 }
 
 /// True for `application/json`, `text/json` and `application/*+json`, letter case aside.

@@ -9,7 +9,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use axum::{
     body::Body,
     extract::FromRequestParts,
-    http::{HeaderMap, HeaderName, HeaderValue, Uri, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, request::Parts},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -51,7 +51,8 @@ impl FromRequestParts<App> for Heartbeat {
         let id = parts.extensions.get::<RequestId>();
         Ok(Self {
             app: app.clone(),
-            preferred: preferred(&parts.headers),
+            // A HEAD has no body to keep it alive with, nor to tell a failure in.
+            preferred: parts.method != Method::HEAD && preferred(&parts.headers),
             request_id: id.map_or_else(Arc::default, |id| id.0.clone()),
             uri: parts.uri.clone(),
             deadline: Instant::now() + app.config.request_timeout,
