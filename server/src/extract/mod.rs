@@ -63,15 +63,23 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Refuses a body that is compressed or otherwise encoded: it would be read as what it is not.
+/// Refuses a body that is compressed or otherwise encoded: it would be read as what it is not. Only the last transfer coding, which must
+/// be `chunked`, is taken off on the way here.
 pub fn unencoded(headers: &HeaderMap) -> Result<(), Failure> {
-    let codings = headers.get_all(header::CONTENT_ENCODING).iter();
-    let mut codings = codings.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    if codings.all(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"identity")) {
-        return Ok(());
+    let refused = |reason| Err(Failure::new(Kind::UnsupportedMedia, reason));
+    if !codings(headers, &header::CONTENT_ENCODING).all(|coding| coding.eq_ignore_ascii_case(b"identity")) {
+        return refused("the request body must not have a Content-Encoding");
     }
-    let reason = "the request body must not have a Content-Encoding";
-    Err(Failure::new(Kind::UnsupportedMedia, reason))
+    if codings(headers, &header::TRANSFER_ENCODING).count() > 1 {
+        return refused("the request body must not have a Transfer-Encoding but chunked");
+    }
+    Ok(())
+}
+
+fn codings<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h [u8]> {
+    let values = headers.get_all(name).iter();
+    let codings = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    codings.map(<[u8]>::trim_ascii)
 }
 
 /// The one value of a header that may be sent at most once; `None` if it was not sent.

@@ -35,6 +35,10 @@ async fn encoded_bodies_are_refused_in_every_dialect() {
             let told = answer.json().to_string();
             assert!(told.contains("must not have a Content-Encoding"), "{told}");
         }
+        let answer = operation.with(&patchbay, ("transfer-encoding", "gzip, chunked")).await;
+        assert_eq!(answer.status, 415, "{}", operation.path);
+        let answer = operation.with(&patchbay, ("transfer-encoding", "chunked")).await;
+        assert!(answer.status.is_success(), "{}", operation.path);
         let answer = operation.with(&patchbay, ("content-encoding", "Identity")).await;
         assert_eq!(answer.status, 200, "{}: {answer:?}", operation.name());
     }
