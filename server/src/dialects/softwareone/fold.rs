@@ -126,14 +126,16 @@ pub(super) fn flat_path(name: &str) -> Option<String> {
     (path != "icon").then_some(path)
 }
 
-/// The members of a document, those of its wrapper first. Beside what can be written, a `user` with nothing that can is no
-/// wrapper but a member of another object, such as an account user, and is ignored as any unknown one.
+/// The members of a document, those of its wrapper first. A `user` with nothing that can be written is no wrapper but a
+/// member of another object, such as an account user, and is ignored as any unknown one. Its `icon` alone does not make it
+/// one: that member is in a user's short form too, where null takes no picture away.
 fn unwrapped(given: Map<String, Value>, wrong: &mut Wrong) -> Vec<(String, Value)> {
     let own = |object: &Map<String, Value>| {
         let mut known = object.keys().filter_map(|name| find(name, &USER));
         known.any(|member| member.name != "icon") || object.keys().any(|name| is_flat(name))
     };
-    if own(&given) && !wrappers(&given).any(|wrapper| wrapper.as_object().is_some_and(own)) {
+    let alone = !own(&given);
+    if !wrappers(&given).any(|wrapper| wrapper.as_object().map_or(alone, own)) {
         return given.into_iter().collect();
     }
     let (wrappers, beside): (Vec<_>, Vec<_>) = given
@@ -365,6 +367,19 @@ mod tests {
         for wrapper in [json!("x"), json!(null), json!([])] {
             assert_eq!(refused(|wrong| fold_user(json!({"user": wrapper}), wrong)), ["user"]);
         }
+    }
+
+    #[test]
+    fn a_users_short_form_is_no_wrapper() {
+        let short = json!({"id": "USR-0000-0001", "name": "x", "icon": null, "revision": 1});
+        for given in [json!({"user": short}), json!({"status": "Active", "USER": short})] {
+            assert_eq!(right(|wrong| fold_user(given, wrong)), json!({}));
+        }
+        let beside = json!({"user": short, "icon": null});
+        assert_eq!(right(|wrong| fold_user(beside, wrong)), json!({"icon": null}));
+        let whole = json!({"user": {"id": "USR-0000-0001", "firstName": "Han", "icon": null}});
+        let expected = json!({"firstName": "Han", "icon": null});
+        assert_eq!(right(|wrong| fold_user(whole, wrong)), expected);
     }
 
     #[test]

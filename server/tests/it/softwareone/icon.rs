@@ -80,6 +80,21 @@ async fn null_takes_the_picture_away() {
     );
 }
 
+/// The read-only `user` of an account user, which is what the wrapper of seed 003's example is called too.
+#[tokio::test]
+async fn null_in_a_users_short_form_takes_no_picture_away() {
+    let patchbay = Patchbay::new().await;
+    put_form(&patchbay, HAN, &[(ICON, "image/png", PNG)]).await;
+    let short = json!({"id": "USR-0000-0001", "name": "x", "icon": null});
+    for change in [json!({"status": "Active", "user": short}), json!({"user": short})] {
+        let answer = put(&patchbay, HAN, &change).await;
+        assert_eq!((answer.status.as_u16(), answer.header("etag")), (200, "\"2\""));
+        assert!(answer.json()["icon"].is_string());
+    }
+    let whole = json!({"user": {"id": "USR-0000-0001", "firstName": "Ben", "icon": null}});
+    assert_eq!(put(&patchbay, HAN, &whole).await.json().get("icon"), None);
+}
+
 #[tokio::test]
 async fn an_update_without_the_part_leaves_the_picture_and_the_same_again_is_no_change() {
     let patchbay = Patchbay::new().await;
