@@ -56,7 +56,7 @@ impl Directory {
     ///
     /// Fails as [`Provider::update_user`] does, with [`Error::Invalid`] naming `groups[i]` for a group that the organization
     /// does not have, and with [`Error::Forbidden`] where the caller may change only his own profile and the membership
-    /// would change.
+    /// would change, or the notes of the invitation would and his role does not reach the whole tenant.
     pub async fn update_member(
         &self,
         context: &Context,
@@ -73,9 +73,17 @@ impl Directory {
             let patch = self.membership_patch(context, organization, change).await;
             // Of a place that he is only asked into a user may not decide himself, whatever his role permits elsewhere.
             if begun.verdict == Verdict::AllowProfile || !reaches(&context.principal, organization) {
-                check_membership_kept(&begun.user, patch)?;
+                check_membership_kept(
+                    &begun.user,
+                    patch,
+                    "you may not change your own groups or invitation notes",
+                )?;
             } else {
-                update.patch.memberships.push(patch?);
+                let mut patch = patch?;
+                if context.principal.role.reach != Reach::Tenant {
+                    leave_present_notes(&mut patch, &begun.user)?;
+                }
+                update.patch.memberships.push(patch);
             }
         }
         self.finish(context, begun, update).await
@@ -397,9 +405,22 @@ pub(crate) fn forbidden(action: Action) -> Error {
     }
 }
 
+/// Says nothing of the notes that a membership has already. They are for those whose role reaches the whole tenant; others
+/// who may change the membership may repeat them, as one does who sends back the whole record that he read. Should the
+/// notes be changed meanwhile, that change stands.
+fn leave_present_notes(patch: &mut MembershipPatch, user: &User) -> Result<(), Error> {
+    let notes = MembershipPatch {
+        organization: patch.organization,
+        groups: Patch::Absent,
+        invitation_notes: std::mem::take(&mut patch.invitation_notes),
+    };
+    let refusal = "only a role that reaches the whole tenant may change the invitation notes";
+    check_membership_kept(user, Ok(notes), refusal)
+}
+
 /// A user who may change only his own profile may repeat what his membership is, as one does who sends back the whole
 /// record that he read, but not change it. He is not told which groups exist.
-fn check_membership_kept(user: &User, patch: Result<MembershipPatch, Error>) -> Result<(), Error> {
+fn check_membership_kept(user: &User, patch: Result<MembershipPatch, Error>, refusal: &str) -> Result<(), Error> {
     let kept = match patch {
         Ok(patch) => {
             let memberships = vec![patch];
@@ -416,7 +437,7 @@ fn check_membership_kept(user: &User, patch: Result<MembershipPatch, Error>) -> 
         Ok(())
     } else {
         Err(Error::Forbidden {
-            reason: "you may not change your own groups or invitation notes".to_owned(),
+            reason: refusal.to_owned(),
         })
     }
 }

@@ -16,7 +16,7 @@
 //! | `account`, `accounts` | organizations of the memberships, read-only |
 //! | `currentAccount` | the organization he works in: the chosen one, else the first active one |
 //! | `groups` | groups of the membership, replaced as a whole by `UGR-` id |
-//! | `invitation.notes`, `invitation.status` | the membership's notes (writable) and status (read-only) |
+//! | `invitation.notes`, `invitation.status` | the membership's notes (written by whoever reaches the whole tenant) and status (read-only) |
 //! | `audit` | times of the user and the membership; `by` of the user's own as `USR-` or `TKN-` |
 //! | `revision` | revision |
 //!

@@ -27,7 +27,7 @@ async fn keep_member_of_two(patchbay: &Patchbay, second: MembershipStatus) {
     keep(patchbay, 77, role, second).await;
 }
 
-async fn keep(patchbay: &Patchbay, number: u32, role: RoleId, second: MembershipStatus) {
+pub(super) async fn keep(patchbay: &Patchbay, number: u32, role: RoleId, second: MembershipStatus) {
     let id = UserId(Uuid::from_u128(number.into()));
     let mut user = User::new(id, Serial(number), Timestamp::from_millis(0));
     user.role = Some(role);
@@ -51,7 +51,7 @@ async fn keep(patchbay: &Patchbay, number: u32, role: RoleId, second: Membership
 }
 
 /// A key of the user 77.
-async fn key_of_77(patchbay: &Patchbay) -> &'static str {
+pub(super) async fn key_of_77(patchbay: &Patchbay) -> &'static str {
     let key = "key-of-user-77";
     patchbay
         .keep(Delta::PutCredential(Credential {
@@ -69,7 +69,7 @@ async fn key_of_77(patchbay: &Patchbay) -> &'static str {
 }
 
 /// A role that may read and update the users of its holder's organizations.
-async fn manager(patchbay: &Patchbay) -> RoleId {
+pub(super) async fn manager(patchbay: &Patchbay) -> RoleId {
     let (id, at) = (RoleId(Uuid::from_u128(500)), Timestamp::from_millis(0));
     patchbay
         .keep(Delta::PutRole(Role {
@@ -187,7 +187,7 @@ async fn whoever_does_not_reach_an_account_changes_and_learns_nothing_of_it() {
         keep(&patchbay, 78, role, MembershipStatus::Active).await;
         let key = key_of_77(&patchbay).await;
         let status = |answer: &Answer| answer.status.as_u16();
-        let change = json!({"firstName": "Changed", "invitation": {"notes": "changed"}});
+        let change = json!({"firstName": "Changed", "groups": [{"id": "UGR-0000-0002"}]});
 
         let other = there("USR-0000-0078");
         for (stale, answered) in [("*", 304), ("\"9\"", 200)] {

@@ -1,8 +1,13 @@
 //! What an account user's change says of his place in the account: groups and invitation notes.
 
+use patchbay_core::membership::MembershipStatus;
 use serde_json::json;
 
-use super::{HAN_IN_REBELS, LEIA_IN_REBELS, assert_problem, get, get_as, organization, put, put_as, third_group};
+use super::{
+    HAN_IN_REBELS, LEIA_IN_REBELS, assert_problem,
+    current_account::{keep, key_of_77, manager},
+    get, get_as, organization, put, put_as, third_group,
+};
 use crate::harness::Patchbay;
 
 #[tokio::test]
@@ -68,6 +73,32 @@ async fn notes_are_set_and_cleared() {
     put(&patchbay, HAN_IN_REBELS, &json!({"invitation": {"notes": "again"}})).await;
     let answer = put(&patchbay, HAN_IN_REBELS, &json!({"invitation": null})).await;
     assert_eq!(answer.json()["invitation"], json!({"status": "Active"}));
+}
+
+#[tokio::test]
+async fn notes_are_for_whoever_reaches_the_whole_tenant() {
+    let patchbay = Patchbay::new().await;
+    third_group(&patchbay, &organization(&patchbay, 1).await).await;
+    let role = manager(&patchbay).await;
+    keep(&patchbay, 77, role, MembershipStatus::Invited).await;
+    let key = key_of_77(&patchbay).await;
+    put(
+        &patchbay,
+        HAN_IN_REBELS,
+        &json!({"invitation": {"notes": "owes money"}}),
+    )
+    .await;
+    for invitation in [json!({"notes": "rich"}), json!({"notes": null}), json!(null)] {
+        let change = json!({"firstName": "Half", "invitation": invitation});
+        assert_problem(&put_as(&patchbay, key, HAN_IN_REBELS, &change).await, 403, None);
+    }
+    let mut whole = get_as(&patchbay, key, HAN_IN_REBELS).await.json();
+    assert_eq!((&whole["firstName"], &whole["revision"]), (&json!("Han"), &json!(2)));
+    whole["groups"] = json!([{"id": "UGR-0000-0003"}]);
+    let answer = put_as(&patchbay, key, HAN_IN_REBELS, &whole).await;
+    assert_eq!((answer.status.as_u16(), answer.header("etag")), (200, "\"3\""));
+    assert_eq!(answer.json()["groups"][0]["id"], "UGR-0000-0003");
+    assert_eq!(answer.json()["invitation"]["notes"], "owes money");
 }
 
 #[tokio::test]
