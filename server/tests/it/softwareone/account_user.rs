@@ -287,6 +287,11 @@ async fn select_shows_and_hides() {
     assert_eq!(raw_plus.get("settings"), None);
     assert_eq!(raw_plus["$meta"], json!({"omitted": ["settings"]}));
     assert!(raw_plus["accounts"].is_array());
+    let whole = get(&patchbay, HAN).await;
+    let of_account = get(&patchbay, &format!("{HAN}?select=-*,currentAccount(*)")).await;
+    assert_eq!(of_account["currentAccount"], whole["currentAccount"]);
+    assert_eq!(of_account.as_object().unwrap().len(), 2, "and what is omitted");
+    assert_eq!(get(&patchbay, &format!("{HAN}?select=-*,*")).await, whole);
 }
 
 #[tokio::test]
