@@ -1,6 +1,7 @@
 //! PUT and GET of an account user.
 
 use axum::body::Body;
+use patchbay_core::{changeset::Delta, patch::Patch, revision::Expect, user::UserPatch};
 use serde_json::json;
 
 use super::{HAN, HAN_IN_REBELS, LEIA_IN_REBELS, assert_problem, call, get, get_as, put};
@@ -127,6 +128,46 @@ async fn required_names_may_not_be_empty() {
         }
     }
     assert_eq!(get(&patchbay, HAN_IN_REBELS).await, before, "nothing is half applied");
+}
+
+/// No answer has null, so that there is nothing to send back; but `""` is shown where another dialect set it.
+#[tokio::test]
+async fn null_for_a_required_name_is_refused_though_there_is_none() {
+    let patchbay = Patchbay::new().await;
+    let names = UserPatch {
+        first_name: Patch::Null,
+        last_name: Patch::Value(String::new()),
+        settings: Patch::Null,
+        ..UserPatch::default()
+    };
+    let delta = Delta::UpdateUser {
+        id: patchbay.sample.users[0].id,
+        expect: Expect::Any,
+        patch: Box::new(names),
+    };
+    patchbay.keep(delta).await;
+    for path in [HAN_IN_REBELS, HAN] {
+        let whole = get(&patchbay, path).await;
+        assert_eq!((whole.get("firstName"), &whole["lastName"]), (None, &json!("")));
+        assert_eq!(put(&patchbay, path, &whole).await.header("etag"), "\"2\"");
+        for (change, member) in [
+            (json!({"firstName": null}), "firstName"),
+            (json!({"firstName": ""}), "firstName"),
+            (json!({"lastName": null}), "lastName"),
+            (json!({"settings": {"cultureCode": null}}), "settings.cultureCode"),
+            (
+                json!({"settings": {"languageCode": null, "timeZone": "UTC"}}),
+                "settings.languageCode",
+            ),
+            (json!({"settings": {"languageCode": ""}}), "settings.languageCode"),
+        ] {
+            assert_problem(&put(&patchbay, path, &change).await, 400, Some(member));
+        }
+        assert_eq!(
+            put(&patchbay, path, &json!({"settings": null})).await.header("etag"),
+            "\"2\""
+        );
+    }
 }
 
 #[tokio::test]

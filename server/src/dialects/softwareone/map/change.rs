@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::{
     super::{fold, wire, wrong::Wrong},
-    ATTRIBUTES, serial,
+    ATTRIBUTES, serial, wire_name,
 };
 use crate::{
     extract,
@@ -48,7 +48,7 @@ pub(in super::super) fn decode_user(document: Value) -> Result<UserChange, Failu
     let document = fold::fold_user(document, &mut wrong);
     let mut delta: wire::UserDelta = typed(document, &mut wrong)?;
     let current_account = account_key(std::mem::take(&mut delta.current_account), &mut wrong);
-    let patch = profile(delta);
+    let patch = profile(delta, &mut wrong);
     wrong.none(&patch)?;
     Ok(UserChange { patch, current_account })
 }
@@ -95,7 +95,7 @@ pub(in super::super) fn decode_account_user(document: Value) -> Result<AccountUs
         icon,
         current_account: Patch::Absent,
     };
-    let patch = profile(user);
+    let patch = profile(user, &mut wrong);
     let invitation_notes = match invitation {
         Patch::Absent => Patch::Absent,
         Patch::Null => Patch::Null,
@@ -148,7 +148,7 @@ fn forget(document: &mut Value, path: &str) -> bool {
     removed.is_some()
 }
 
-fn profile(delta: wire::UserDelta) -> UserPatch {
+fn profile(delta: wire::UserDelta, wrong: &mut Wrong) -> UserPatch {
     let wire::UserDelta {
         email,
         first_name,
@@ -159,22 +159,24 @@ fn profile(delta: wire::UserDelta) -> UserPatch {
         current_account: _,
     } = delta;
     let settings = settings.map(settings_patch);
-    let mut unfit = missing(&[
+    let mut unfit = Vec::new();
+    let mut required = vec![
         ("email", &email),
         ("first_name", &first_name),
         ("last_name", &last_name),
-    ]);
+    ];
+    if let Patch::Value(settings) = &settings {
+        required.push(("settings.culture_code", &settings.culture_code));
+        required.push(("settings.language_code", &settings.language_code));
+    }
+    for (field, value) in required {
+        filled(field, value, &mut unfit, wrong);
+    }
     if email.value().is_some_and(|email| serial("USR", email).is_some()) {
         unfit.push(Unfit {
             field: "email".to_owned(),
             reason: "must not have the form of a user's id".to_owned(),
         });
-    }
-    if let Patch::Value(settings) = &settings {
-        unfit.extend(missing(&[
-            ("settings.culture_code", &settings.culture_code),
-            ("settings.language_code", &settings.language_code),
-        ]));
     }
     UserPatch {
         unfit,
@@ -194,21 +196,19 @@ fn profile(delta: wire::UserDelta) -> UserPatch {
     }
 }
 
-/// The members that the vendor requires (`CreateAccountUserDto`, `UserSettings`): they may be absent from a change, but a
-/// change may make none of them null or blank.
-fn missing(required: &[(&str, &Patch<String>)]) -> Vec<Unfit> {
-    let empty = |patch: &Patch<String>| match patch {
-        Patch::Absent => false,
-        Patch::Null => true,
-        Patch::Value(text) => text.trim().is_empty(),
-    };
-    let missing = required.iter().filter(|(_, patch)| empty(patch));
-    missing
-        .map(|(field, _)| Unfit {
-            field: (*field).to_owned(),
-            reason: "must not be empty".to_owned(),
-        })
-        .collect()
+/// Checks a member that the vendor requires (`CreateAccountUserDto`, `UserSettings`): it may be absent from a change, but a
+/// change may make it neither null nor blank. Null is wrong always, since no answer has it; blank only where the record would change,
+/// since another dialect may have set it so.
+fn filled(field: &str, value: &Patch<String>, unfit: &mut Vec<Unfit>, wrong: &mut Wrong) {
+    const REASON: &str = "must not be empty";
+    match value {
+        Patch::Null => wrong.add(wire_name(field), REASON),
+        Patch::Value(text) if text.trim().is_empty() => unfit.push(Unfit {
+            field: field.to_owned(),
+            reason: REASON.to_owned(),
+        }),
+        Patch::Absent | Patch::Value(_) => {}
+    }
 }
 
 fn settings_patch(delta: wire::SettingsDelta) -> SettingsPatch {
