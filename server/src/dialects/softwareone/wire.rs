@@ -46,6 +46,9 @@ pub struct UserDelta {
 #[serde(expecting = "an object")]
 pub struct AccountKey {
     /// `ACC-NNNN-NNNN`.
+    // Absent it is empty, which is none, so that the refusal names it and not what it is in.
+    #[serde(default)]
+    #[schema(required = true)]
     pub id: String,
 }
 
@@ -137,6 +140,9 @@ pub struct AccountUserDelta {
 #[serde(expecting = "an object")]
 pub struct GroupKey {
     /// `UGR-NNNN-NNNN`.
+    // Absent it is empty, which is none, so that the refusal names it and not what it is in.
+    #[serde(default)]
+    #[schema(required = true)]
     pub id: String,
 }
 

@@ -128,7 +128,8 @@ async fn an_account_without_an_active_membership_is_refused_by_name() {
     }
     for (current, member) in [
         (json!(null), "currentAccount"),
-        (json!({}), "currentAccount"),
+        (json!({}), "currentAccount.id"),
+        (json!({"id": null}), "currentAccount.id"),
         (json!("ACC-0000-0001"), "currentAccount"),
         (json!({"id": "text"}), "currentAccount.id"),
         (json!({"id": 5}), "currentAccount.id"),

@@ -97,6 +97,17 @@ async fn a_flat_part_means_what_its_type_says() {
     for value in ["null", "5", r#"["x"]"#, "x", "\"\""] {
         assert_problem(&first("application/json", value).await, 400, Some("firstName"));
     }
+    let problem = first("application/json", "x").await.json();
+    assert_eq!(
+        problem["errors"]["firstName"],
+        json!(["firstName is not valid JSON: expected value at line 1 column 1."])
+    );
+    let twice = [(
+        "name=\"User.Data.Phone\"",
+        "application/json",
+        &br#"{"prefix":"1","prefix":"2"}"#[..],
+    )];
+    assert_problem(&put_form(&patchbay, HAN, &twice).await, 400, Some("phone.prefix"));
     let phone = async |value: &'static str| {
         let parts = [("name=\"User.Data.Phone\"", "application/json", value.as_bytes())];
         put_form(&patchbay, HAN, &parts).await.json()["phone"].clone()

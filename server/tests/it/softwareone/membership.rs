@@ -42,7 +42,7 @@ async fn wrong_groups_are_refused() {
         ),
         (json!([{"id": "UGR-0000-0002"}]), "groups[0].id"),
         (json!([{"id": "group"}]), "groups[0].id"),
-        (json!([{}]), "groups[0]"),
+        (json!([{}]), "groups[0].id"),
         (json!([]), "groups"),
         (json!(null), "groups"),
         (json!(many), "groups"),

@@ -21,7 +21,7 @@ use patchbay_core::icon::Icon;
 use serde_json::{Map, Value};
 
 use super::{
-    super::fold,
+    super::{fold, map},
     delimiters::Delimiters,
     media::{Document, Media, is_json_part, is_text_part, media, unsupported},
 };
@@ -203,9 +203,8 @@ fn nameless() -> Failure {
 async fn flat(field: Field<'_>, path: &str, room: &mut usize) -> Result<Flat, Failure> {
     let json = is_json_part(field.headers());
     let bytes = text(field, path, room).await?;
-    let about = |failure: Failure| Failure::about(failure.kind, path, failure.reason);
     let value: Value = if json {
-        extract::json(&bytes).map_err(about)?
+        extract::json(&bytes).map_err(|failure| of_part(path, &failure))?
     } else {
         let text = String::from_utf8(bytes);
         text.map_err(|_| Failure::about(Kind::BadEncoding, path, "contains invalid characters"))?
@@ -213,6 +212,17 @@ async fn flat(field: Field<'_>, path: &str, room: &mut usize) -> Result<Flat, Fa
     };
     let said = value.to_string();
     Ok(Flat { value, said })
+}
+
+/// What is wrong with the JSON of a part, said of the member that the part is.
+fn of_part(path: &str, failure: &Failure) -> Failure {
+    let member = match failure.field(map::wire_name) {
+        Some(inner) if inner.starts_with('[') => format!("{path}{inner}"),
+        Some(inner) => format!("{path}.{inner}"),
+        None => path.to_owned(),
+    };
+    let reason = failure.reason.strip_prefix("the request body ");
+    Failure::about(failure.kind, member, reason.unwrap_or(&failure.reason))
 }
 
 fn twice(name: &str) -> Failure {
