@@ -353,6 +353,11 @@ async fn the_user_himself_may_and_others_may_not() {
         403,
         None,
     );
+    // His role never permits it, whoever is there.
+    for nobody in ["USR-0000-0000", "nobody@example.com"] {
+        let nobody = format!("/public/v1/accounts/users/{nobody}");
+        assert_problem(&super::put_as(&patchbay, &reader, &nobody, &change).await, 403, None);
+    }
     assert_eq!(get_as(&patchbay, &reader, HAN_IN_REBELS).await.status, 200);
     assert_eq!(get(&patchbay, HAN_IN_REBELS).await["firstName"], "Han");
 }

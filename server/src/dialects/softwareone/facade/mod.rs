@@ -42,7 +42,7 @@ const INCLUDE: Include = Include {
     memberships: true,
 };
 
-/// An update with what holds of every one here: the user himself may (seeds 002 and 003), and a mail address is one
+/// An update with what holds of every one here: the user himself may (seed 002; contract notes, section 12), and a mail address is one
 /// user's alone (contract notes, section 5).
 fn update() -> UpdateUser {
     UpdateUser {
