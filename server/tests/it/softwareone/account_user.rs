@@ -153,6 +153,7 @@ async fn null_for_a_required_name_is_refused_though_there_is_none() {
         for (change, member) in [
             (json!({"firstName": null}), "firstName"),
             (json!({"firstName": ""}), "firstName"),
+            (json!({"lastName": "\u{200b}"}), "lastName"),
             (json!({"lastName": null}), "lastName"),
             (json!({"settings": {"cultureCode": null}}), "settings.cultureCode"),
             (

@@ -8,7 +8,7 @@ use patchbay_core::{
     patch::Patch,
     settings::{NumberFormatPatch, PhonePatch, SettingsPatch},
     store::Key,
-    user::{Unfit, UserPatch},
+    user::{Unfit, UserPatch, limits},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -203,7 +203,7 @@ fn filled(field: &str, value: &Patch<String>, unfit: &mut Vec<Unfit>, wrong: &mu
     const REASON: &str = "must not be empty";
     match value {
         Patch::Null => wrong.add(wire_name(field), REASON),
-        Patch::Value(text) if text.trim().is_empty() => unfit.push(Unfit {
+        Patch::Value(text) if limits::is_blank(text) => unfit.push(Unfit {
             field: field.to_owned(),
             reason: REASON.to_owned(),
         }),
