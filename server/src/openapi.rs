@@ -3,9 +3,19 @@
 //! `openapi/<dialect>.json` in the repository equals [`text`]; a test holds that, and rewrites the files when `PATCHBAY_BLESS` is
 //! set.
 
-use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi};
+use utoipa::openapi::{
+    ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, security::SecurityScheme,
+};
+use utoipa_axum::router::OpenApiRouter;
 
-use crate::dialects::Dialect;
+use crate::{app::App, dialects::Dialect};
+
+/// A router for a dialect's routes, whose document declares under this name how a key is shown. The routes refer to it with
+/// `security`.
+pub fn router(scheme: &str, shown: SecurityScheme) -> OpenApiRouter<App> {
+    let components = ComponentsBuilder::new().security_scheme(scheme, shown).build();
+    OpenApiRouter::with_openapi(OpenApiBuilder::new().components(Some(components)).build())
+}
 
 /// The document of one dialect: its routes, their parameters, bodies and answers.
 pub fn document(dialect: &dyn Dialect) -> OpenApi {

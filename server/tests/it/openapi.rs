@@ -4,7 +4,14 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use patchbay::{dialects::REGISTRY, openapi};
+use patchbay::{
+    dialects::{Dialect, REGISTRY},
+    openapi,
+    walkthrough::Sample,
+};
+use serde_json::Value;
+
+use crate::harness::Patchbay;
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../openapi")
@@ -62,5 +69,45 @@ fn every_operation_is_described() {
                 );
             }
         }
+    }
+}
+
+/// Every operation asks for a key, in a way that its document declares and that its dialect's calls are made in.
+#[tokio::test]
+async fn every_operation_says_how_a_key_is_shown() {
+    let patchbay = Patchbay::new().await;
+    for dialect in REGISTRY {
+        let document = serde_json::to_value(openapi::document(dialect)).unwrap();
+        let shown = shown(dialect, &patchbay.sample);
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let asked = operation["security"].as_array().into_iter().flatten();
+                let names: Vec<&String> = asked.flat_map(|one| one.as_object().unwrap().keys()).collect();
+                assert!(!names.is_empty(), "{method} {path} asks for no key");
+                for name in names {
+                    let scheme = &document["components"]["securitySchemes"][name];
+                    assert!(fits(scheme, &shown), "{method} {path}: {name} is {scheme}");
+                }
+            }
+        }
+    }
+}
+
+/// The `Authorization` header of the dialect's own calls.
+fn shown(dialect: &dyn Dialect, sample: &Sample) -> String {
+    let mut headers = dialect.walkthrough(sample).into_iter().flat_map(|step| step.headers);
+    let found = headers.find(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+    found.expect("the calls show a key").1
+}
+
+/// True if a client that goes by this scheme shows its key as in this header.
+fn fits(scheme: &Value, authorization: &str) -> bool {
+    let (word, key) = authorization.split_once(' ').unwrap_or_default();
+    match scheme["type"].as_str() {
+        Some("http") => scheme["scheme"]
+            .as_str()
+            .is_some_and(|name| name.eq_ignore_ascii_case(word)),
+        Some("apiKey") => scheme["in"] == "header" && scheme["name"] == "Authorization" && key.is_empty(),
+        _ => false,
     }
 }

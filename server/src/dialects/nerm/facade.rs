@@ -13,10 +13,7 @@ use patchbay_core::{
     store::UserKey,
 };
 use serde_json::{Map, Value};
-use utoipa::openapi::{
-    ComponentsBuilder, OpenApiBuilder,
-    security::{Http, HttpAuthScheme, SecurityScheme},
-};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -28,14 +25,13 @@ use crate::{
     authenticate::Caller,
     extract::{self, Body, Conditions, ReadConditions},
     failure::{Failure, Field, Kind},
+    openapi,
 };
 
 /// The routes with their documentation.
 pub(super) fn routes() -> OpenApiRouter<App> {
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-    let components = ComponentsBuilder::new().security_scheme("bearer", bearer).build();
-    let document = OpenApiBuilder::new().components(Some(components)).build();
-    OpenApiRouter::with_openapi(document).routes(routes!(get_user, patch_user))
+    openapi::router("bearer", bearer).routes(routes!(get_user, patch_user))
 }
 
 /// Answers one user.

@@ -14,13 +14,24 @@ use patchbay_core::{
     store::UserKey,
 };
 
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
 use super::{map, wire};
 use crate::{
     app::App,
     authenticate::Caller,
     extract::{self, Body, Conditions, ReadConditions},
     failure::{Failure, Kind},
+    openapi,
 };
+
+/// The routes with their documentation.
+pub(super) fn routes() -> OpenApiRouter<App> {
+    let bare = ApiKeyValue::with_description("Authorization", "The bare secret, without a scheme in front");
+    let secret = SecurityScheme::ApiKey(ApiKey::Header(bare));
+    openapi::router("userSecret", secret).routes(routes!(get_user, update_user))
+}
 
 /// Reads one user. Needs the permission `get_user`.
 #[utoipa::path(
@@ -40,9 +51,10 @@ use crate::{
         (status = 403, description = "Not permitted", body = wire::ErrorBody),
         (status = 404, description = "No such user", body = wire::ErrorBody),
         (status = 412, description = "If-Match does not hold", body = wire::ErrorBody),
-    )
+    ),
+    security(("userSecret" = []))
 )]
-pub(super) async fn get_user(
+async fn get_user(
     State(app): State<App>,
     Caller(context): Caller,
     path: Result<Path<String>, PathRejection>,
@@ -81,9 +93,10 @@ pub(super) async fn get_user(
         (status = 412, description = "If-Match or If-None-Match does not hold", body = wire::ErrorBody),
         (status = 415, description = "The body is encoded", body = wire::ErrorBody),
         (status = 503, description = "Too much work is waiting", body = wire::ErrorBody),
-    )
+    ),
+    security(("userSecret" = []))
 )]
-pub(super) async fn update_user(
+async fn update_user(
     State(app): State<App>,
     Caller(context): Caller,
     path: Result<Path<String>, PathRejection>,

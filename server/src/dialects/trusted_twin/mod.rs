@@ -24,7 +24,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{Method, StatusCode};
 use patchbay_core::{connector::Connector, error::Error, id::Serial, user::UserPatch};
 use serde_json::{Map, Value, json};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
 use super::{Dialect, Exchange};
@@ -60,7 +60,7 @@ impl Dialect for TrustedTwin {
     }
 
     fn routes(&self) -> OpenApiRouter<App> {
-        OpenApiRouter::new().routes(routes!(facade::get_user, facade::update_user))
+        facade::routes()
     }
 
     /// The bare value. One with a scheme has a space and is not of this form.

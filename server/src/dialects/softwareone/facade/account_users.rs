@@ -62,7 +62,7 @@ fn encode(view: &UserView, account: Serial) -> Result<AccountUser, Failure> {
         (status = 404, body = ProblemDetails, content_type = "application/problem+json"),
         (status = 412, body = ProblemDetails, content_type = "application/problem+json"),
     ),
-    security(("bearer" = [])),
+    security(("BearerToken" = [])),
 )]
 pub(super) async fn get_account_user(
     State(app): State<App>,
@@ -119,7 +119,7 @@ pub(super) async fn get_account_user(
         (status = 422, body = ProblemDetails, content_type = "application/problem+json"),
         (status = 503, body = ProblemDetails, content_type = "application/problem+json"),
     ),
-    security(("bearer" = [])),
+    security(("BearerToken" = [])),
 )]
 pub(super) async fn update_account_user(
     State(app): State<App>,

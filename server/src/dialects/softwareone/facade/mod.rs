@@ -19,15 +19,17 @@ use patchbay_core::{
     store::UserKey,
 };
 use serde::Serialize;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(super) use self::form::whole_form;
 use super::{map, select::Select};
-use crate::{app::App, extract, failure::Failure};
+use crate::{app::App, extract, failure::Failure, openapi};
 
 /// Every route of the dialect.
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    openapi::router("BearerToken", bearer)
         .routes(routes!(
             account_users::get_account_user,
             account_users::update_account_user

@@ -51,7 +51,7 @@ use crate::{
         (status = 404, body = ProblemDetails, content_type = "application/problem+json"),
         (status = 412, body = ProblemDetails, content_type = "application/problem+json"),
     ),
-    security(("bearer" = [])),
+    security(("BearerToken" = [])),
 )]
 pub(super) async fn get_user(
     State(app): State<App>,
@@ -111,7 +111,7 @@ pub(super) async fn get_user(
         (status = 422, body = ProblemDetails, content_type = "application/problem+json"),
         (status = 503, body = ProblemDetails, content_type = "application/problem+json"),
     ),
-    security(("bearer" = [])),
+    security(("BearerToken" = [])),
 )]
 pub(super) async fn update_user(
     State(app): State<App>,
@@ -161,7 +161,7 @@ pub(super) async fn update_user(
         (status = 404, body = ProblemDetails, content_type = "application/problem+json"),
         (status = 412, body = ProblemDetails, content_type = "application/problem+json"),
     ),
-    security(("bearer" = [])),
+    security(("BearerToken" = [])),
 )]
 pub(super) async fn get_user_icon(
     State(app): State<App>,

@@ -20,7 +20,7 @@ use patchbay_core::{
     text::Text,
 };
 use serde::Serialize;
-use utoipa::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::{
@@ -37,19 +37,13 @@ use crate::{
     authenticate::Caller,
     extract::{self, Body, Conditions, ReadConditions},
     failure::{Failure, Kind},
+    openapi,
 };
-
-/// The document's frame.
-#[derive(OpenApi)]
-#[openapi(
-    info(title = "StackOne Unified IAM, as served by Patchbay"),
-    tags((name = "Users", description = "People or accounts with access to the system."))
-)]
-struct Document;
 
 /// The routes.
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(Document::openapi())
+    let basic = SecurityScheme::Http(Http::new(HttpAuthScheme::Basic));
+    openapi::router("basic", basic)
         .routes(routes!(update_user))
         .routes(routes!(get_user))
 }
@@ -132,6 +126,7 @@ fn json(body: axum::body::Body) -> Response {
         (status = 502, description = "The provider failed.", body = wire::ErrorResponse),
         (status = 503, description = "Too much work is waiting; see Retry-After.", body = wire::ErrorResponse),
     ),
+    security(("basic" = [])),
 )]
 #[expect(
     clippy::too_many_arguments,
@@ -215,6 +210,7 @@ fn updated_answer(updated: &Updated) -> Result<Answer, Failure> {
         (status = 502, description = "The provider failed.", body = wire::ErrorResponse),
         (status = 503, description = "Too much work is waiting; see Retry-After.", body = wire::ErrorResponse),
     ),
+    security(("basic" = [])),
 )]
 async fn get_user(
     State(app): State<App>,
