@@ -4,7 +4,8 @@
 //! set.
 
 use utoipa::openapi::{
-    ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, security::SecurityScheme,
+    ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, PathItem, RefOr, path::Operation,
+    security::SecurityScheme,
 };
 use utoipa_axum::router::OpenApiRouter;
 
@@ -17,6 +18,14 @@ pub fn router(scheme: &str, shown: SecurityScheme) -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(OpenApiBuilder::new().components(Some(components)).build())
 }
 
+/// What every operation may answer, whatever it does: the layers around it say so, or the store.
+const ANYWHERE: [(&str, &str); 4] = [
+    ("408", "The request has timed out; see Retry-After."),
+    ("414", "The path and query are too long."),
+    ("500", "A fault of the server."),
+    ("503", "Too much work is waiting, or the disk is full; see Retry-After."),
+];
+
 /// The document of one dialect: its routes, their parameters, bodies and answers.
 pub fn document(dialect: &dyn Dialect) -> OpenApi {
     let license = LicenseBuilder::new()
@@ -24,12 +33,46 @@ pub fn document(dialect: &dyn Dialect) -> OpenApi {
         .identifier(Some("Apache-2.0"))
         .build();
     let mut document = dialect.routes().into_openapi();
+    document
+        .paths
+        .paths
+        .values_mut()
+        .flat_map(operations)
+        .for_each(answers_anywhere);
     document.info = InfoBuilder::new()
         .title(format!("Patchbay, {} dialect", dialect.name()))
         .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(
+            "What is no operation here is refused in the same form: 404, or 405 with `Allow` where the path has other methods.",
+        ))
         .license(Some(license))
         .build();
     document
+}
+
+fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem {
+        get,
+        put,
+        post,
+        delete,
+        patch,
+        ..
+    } = path;
+    [get, put, post, delete, patch].into_iter().flatten()
+}
+
+/// Declares what is answered anywhere, in the form of the operation's 401: a dialect has one form for all refusals.
+fn answers_anywhere(operation: &mut Operation) {
+    let responses = &mut operation.responses.responses;
+    let Some(RefOr::T(refusal)) = responses.get("401").cloned() else {
+        return;
+    };
+    for (status, description) in ANYWHERE {
+        let mut refusal = refusal.clone();
+        description.clone_into(&mut refusal.description);
+        responses.entry(status.to_owned()).or_insert(RefOr::T(refusal));
+    }
 }
 
 /// The document as it is kept: indented JSON that ends with a line feed.

@@ -102,7 +102,7 @@ async fn answers_are_as_the_vendors_document_them() {
 }
 
 /// The success and every refusal that can be had of an operation without knowing what it does.
-async fn answers(patchbay: &Patchbay, operation: &Operation) -> Vec<(&'static str, Answer)> {
+pub async fn answers(patchbay: &Patchbay, operation: &Operation) -> Vec<(&'static str, Answer)> {
     let right = operation.right();
     let right = Some(right.as_str());
     let path = operation.path.as_str();

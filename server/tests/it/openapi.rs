@@ -11,7 +11,11 @@ use patchbay::{
 };
 use serde_json::Value;
 
-use crate::harness::Patchbay;
+use crate::{
+    contracts,
+    coverage::{self, Operation},
+    harness::Patchbay,
+};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../openapi")
@@ -110,4 +114,43 @@ fn fits(scheme: &Value, authorization: &str) -> bool {
         Some("apiKey") => scheme["in"] == "header" && scheme["name"] == "Authorization" && key.is_empty(),
         _ => false,
     }
+}
+
+/// Whatever an operation is seen to answer stands in its document: the status, the media type and the entity tag.
+#[tokio::test]
+async fn what_is_answered_is_declared() {
+    let patchbay = Patchbay::new().await;
+    let operations = coverage::operations(&patchbay);
+    coverage::walk(&patchbay, &operations).await;
+    for operation in &operations {
+        let document = serde_json::to_value(openapi::document(operation.dialect)).unwrap();
+        let declared = &document["paths"][&operation.template][operation.method.to_lowercase()];
+        let mut answers = contracts::answers(&patchbay, operation).await;
+        answers.push(("too long", patchbay.send(too_long(operation)).await));
+        for (what, answer) in answers {
+            let response = &declared["responses"][answer.status.as_str()];
+            let name = format!("{}, {what}: {}", operation.name(), answer.status);
+            assert!(response.is_object(), "{name} is not declared");
+            let media = answer.header("content-type");
+            assert!(
+                response["content"].get(media).is_some(),
+                "{name} has undeclared {media}"
+            );
+            let tagged = answer.status.is_success() && !answer.header("etag").is_empty();
+            assert_eq!(tagged, response["headers"]["ETag"].is_object(), "{name}, its ETag");
+        }
+        for name in ["If-Match", "If-None-Match"] {
+            let mut parameters = declared["parameters"].as_array().unwrap().iter();
+            assert!(
+                parameters.any(|parameter| parameter["name"] == name),
+                "{}: {name} is not declared",
+                operation.name()
+            );
+        }
+    }
+}
+
+fn too_long(operation: &Operation) -> axum::extract::Request {
+    let path = format!("{}?x={}", operation.path, "x".repeat(20_000));
+    operation.call(&path, Some(&operation.right()), operation.body())
 }

@@ -47,14 +47,13 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         ("If-None-Match" = Option<String>, Header, description = "Answer 304 if the user is still at this revision"),
     ),
     responses(
-        (status = 200, description = "The user", body = UserResponse),
+        (status = 200, description = "The user", body = UserResponse, headers(("ETag" = String, description = "The revision"))),
         (status = 304, description = "The user is still at the revision that If-None-Match names"),
         (status = 400, description = "Unable to complete", body = ErrorResponse),
         (status = 401, description = "No valid key", body = ErrorResponse),
         (status = 403, description = "Not permitted", body = ErrorResponse),
         (status = 404, description = "No such user", body = ErrorResponse),
         (status = 412, description = "The user is not at the revision that the request requires", body = ErrorResponse),
-        (status = 500, description = "Unhandled fault", body = ErrorResponse),
     ),
     security(("bearer" = []))
 )]
@@ -89,18 +88,15 @@ async fn get_user(
     ),
     request_body = UpdateRequest,
     responses(
-        (status = 200, description = "The user after the change", body = UserResponse),
+        (status = 200, description = "The user after the change", body = UserResponse, headers(("ETag" = String, description = "The revision"))),
         (status = 400, description = "Bad Request - unable to complete", body = ErrorResponse),
         (status = 401, description = "No valid key", body = ErrorResponse),
         (status = 403, description = "Not permitted", body = ErrorResponse),
         (status = 404, description = "No such user", body = ErrorResponse),
-        (status = 409, description = "The first request with this idempotency key has not ended", body = ErrorResponse),
         (status = 412, description = "The user is not at the revision that the request requires", body = ErrorResponse),
         (status = 413, description = "The body is too large", body = ErrorResponse),
         (status = 415, description = "The body is encoded", body = ErrorResponse),
         (status = 422, description = "The idempotency key was used with another request", body = ErrorResponse),
-        (status = 500, description = "Unhandled fault", body = ErrorResponse),
-        (status = 503, description = "Too much work is waiting", body = ErrorResponse),
     ),
     security(("bearer" = []))
 )]

@@ -442,3 +442,12 @@ pub struct UserForm {
     #[schema(value_type = Option<String>, format = Binary)]
     icon: Option<Vec<u8>>,
 }
+
+/// A picture as it is served.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(
+    dead_code,
+    reason = "describes the answer in the OpenAPI document; the bytes go out as they are"
+)]
+pub struct Picture(Vec<u8>);

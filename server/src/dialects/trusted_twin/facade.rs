@@ -42,11 +42,13 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     params(
         ("user" = String, Path, format = "uuid", description = "User UUID."),
         ("X-TrustedTwin" = Option<String>, Header, description = "Base64 of a JSON dictionary for rules; accepted and not used."),
+        ("If-Match" = Option<String>, Header, description = "The revision that the user must have."),
+        ("If-None-Match" = Option<String>, Header, description = "Revisions that the caller has already."),
     ),
     responses(
-        (status = 200, description = "The user", body = wire::User),
+        (status = 200, description = "The user", body = wire::User, headers(("ETag" = String, description = "The revision"))),
         (status = 304, description = "If-None-Match names the user's revision"),
-        (status = 400, description = "Malformed UUID", body = wire::ErrorBody),
+        (status = 400, description = "Malformed UUID or header", body = wire::ErrorBody),
         (status = 401, description = "No valid credential", body = wire::ErrorBody),
         (status = 403, description = "Not permitted", body = wire::ErrorBody),
         (status = 404, description = "No such user", body = wire::ErrorBody),
@@ -85,14 +87,13 @@ async fn get_user(
     ),
     request_body(content = wire::UserUpdate, description = "What to change. An empty body changes nothing."),
     responses(
-        (status = 200, description = "The user as he is now", body = wire::User),
+        (status = 200, description = "The user as he is now", body = wire::User, headers(("ETag" = String, description = "The revision"))),
         (status = 400, description = "Malformed request; the subcode says how", body = wire::ErrorBody),
         (status = 401, description = "No valid credential", body = wire::ErrorBody),
         (status = 403, description = "Not permitted, or a role that permits more than the caller's own", body = wire::ErrorBody),
         (status = 404, description = "No such user", body = wire::ErrorBody),
         (status = 412, description = "If-Match or If-None-Match does not hold", body = wire::ErrorBody),
         (status = 415, description = "The body is encoded", body = wire::ErrorBody),
-        (status = 503, description = "Too much work is waiting", body = wire::ErrorBody),
     ),
     security(("userSecret" = []))
 )]

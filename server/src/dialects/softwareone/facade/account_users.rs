@@ -53,10 +53,13 @@ fn encode(view: &UserView, account: Serial) -> Result<AccountUser, Failure> {
         ("accountId" = String, Path, description = "Account identifier."),
         ("userId" = String, Path, description = "User identifier."),
         ("select" = Option<String>, Query, description = "Members to show (`x`) or hide (`-x`, `-*`)."),
+        ("If-Match" = Option<String>, Header, description = "The revision that the user must have."),
+        ("If-None-Match" = Option<String>, Header, description = "Revisions that the caller has already."),
     ),
     responses(
         (status = 200, body = AccountUser, headers(("ETag" = String, description = "The revision."))),
         (status = 304, description = "`If-None-Match` names the revision."),
+        (status = 400, body = ProblemDetails, content_type = "application/problem+json"),
         (status = 401, body = ProblemDetails, content_type = "application/problem+json"),
         (status = 403, body = ProblemDetails, content_type = "application/problem+json"),
         (status = 404, body = ProblemDetails, content_type = "application/problem+json"),
@@ -117,7 +120,6 @@ pub(super) async fn get_account_user(
         (status = 413, body = ProblemDetails, content_type = "application/problem+json"),
         (status = 415, body = ProblemDetails, content_type = "application/problem+json"),
         (status = 422, body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 503, body = ProblemDetails, content_type = "application/problem+json"),
     ),
     security(("BearerToken" = [])),
 )]

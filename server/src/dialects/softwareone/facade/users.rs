@@ -19,7 +19,7 @@ use super::{
         map,
         problem::ProblemDetails,
         select::Select,
-        wire::{User, UserDelta, UserForm},
+        wire::{Picture, User, UserDelta, UserForm},
     },
     INCLUDE, RawPath, answer,
     form::UserParts,
@@ -42,10 +42,13 @@ use crate::{
     params(
         ("id" = String, Path, description = "User identifier or mail address."),
         ("select" = Option<String>, Query, description = "Members to show (`x`) or hide (`-x`, `-*`)."),
+        ("If-Match" = Option<String>, Header, description = "The revision that the user must have."),
+        ("If-None-Match" = Option<String>, Header, description = "Revisions that the caller has already."),
     ),
     responses(
         (status = 200, body = User, headers(("ETag" = String, description = "The revision."))),
         (status = 304, description = "`If-None-Match` names the revision."),
+        (status = 400, body = ProblemDetails, content_type = "application/problem+json"),
         (status = 401, body = ProblemDetails, content_type = "application/problem+json"),
         (status = 403, body = ProblemDetails, content_type = "application/problem+json"),
         (status = 404, body = ProblemDetails, content_type = "application/problem+json"),
@@ -109,7 +112,6 @@ pub(super) async fn get_user(
         (status = 413, body = ProblemDetails, content_type = "application/problem+json"),
         (status = 415, body = ProblemDetails, content_type = "application/problem+json"),
         (status = 422, body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 503, body = ProblemDetails, content_type = "application/problem+json"),
     ),
     security(("BearerToken" = [])),
 )]
@@ -152,10 +154,20 @@ pub(super) async fn update_user(
     get,
     path = "/public/v1/accounts/users/{id}/icon",
     tag = "Users",
-    params(("id" = String, Path, description = "User identifier or mail address.")),
+    params(
+        ("id" = String, Path, description = "User identifier or mail address."),
+        ("If-Match" = Option<String>, Header, description = "The picture that the user must have."),
+        ("If-None-Match" = Option<String>, Header, description = "Pictures that the caller has already."),
+    ),
     responses(
-        (status = 200, description = "The picture.", body = Vec<u8>, content_type = "image/png"),
+        (
+            status = 200,
+            description = "The picture.",
+            content((Picture = "image/png"), (Picture = "image/jpeg")),
+            headers(("ETag" = String, description = "The picture's digest."))
+        ),
         (status = 304, description = "`If-None-Match` names the picture."),
+        (status = 400, body = ProblemDetails, content_type = "application/problem+json"),
         (status = 401, body = ProblemDetails, content_type = "application/problem+json"),
         (status = 403, body = ProblemDetails, content_type = "application/problem+json"),
         (status = 404, body = ProblemDetails, content_type = "application/problem+json"),
