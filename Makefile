@@ -23,8 +23,9 @@ check: ## Format and lints, of the measuring and fuzzing programs too
 	cargo clippy --manifest-path bench/Cargo.toml --all-targets --locked -- -D warnings
 	cargo clippy --manifest-path fuzz/Cargo.toml --target-dir target --all-targets --locked -- -D warnings
 
-unit: ## Every Rust test, in process and over TCP; generated files are compared here too
+unit: ## Every Rust test, in process and over TCP, the measuring program's too; generated files are compared here
 	cargo nextest run --workspace --locked
+	cargo nextest run --manifest-path bench/Cargo.toml --locked
 
 clients: ## The vendors' official clients against the real binary over TCP
 	cargo build --bin patchbay --locked
