@@ -252,8 +252,8 @@ fn a_value_that_is_there_already_is_not_judged() {
 fn what_is_shown_of_a_user_without_it_is_not_set() {
     let sent = |name: &str, kind: &str| UserPatch {
         display_name: Patch::Value(name.to_owned()),
-        attributes: [("nerm:type".to_owned(), Patch::Value(json!(kind)))].into(),
-        unset_kept: vec!["display_name", "attributes.nerm:type"],
+        attributes: [("vendor:kind".to_owned(), Patch::Value(json!(kind)))].into(),
+        unset_kept: vec!["display_name", "attributes.vendor:kind"],
         ..UserPatch::default()
     };
     let mut user = nobody();
@@ -272,10 +272,10 @@ fn what_is_shown_of_a_user_without_it_is_not_set() {
     let old = user.apply(&renamed).unwrap().user;
     assert_eq!(old.name().as_deref(), Some("Leia Organa"), "what is said is shown");
     user.display_name = Some("Leia".into());
-    user.attributes = Arc::new([("nerm:type".to_owned(), json!("other"))].into());
+    user.attributes = Arc::new([("vendor:kind".to_owned(), json!("other"))].into());
     let applied = user.apply(&sent("Leia Organa", "shown")).unwrap();
     assert_eq!(applied.user.display_name.as_deref(), Some("Leia Organa"));
-    assert_eq!(applied.user.attributes["nerm:type"], "shown");
+    assert_eq!(applied.user.attributes["vendor:kind"], "shown");
 }
 
 #[test]

@@ -313,7 +313,7 @@ mod tests {
         Bound {
             tenant: TenantId(Uuid::from_u128(1)),
             account,
-            dialect: "nerm",
+            dialect: "one",
             base_url: "https://a.example/api",
         }
     }
@@ -340,10 +340,7 @@ mod tests {
         for place in [
             Bound { tenant, ..a },
             Bound { account: &other, ..a },
-            Bound {
-                dialect: "stackone",
-                ..a
-            },
+            Bound { dialect: "other", ..a },
             Bound { base_url, ..a },
         ] {
             assert!(

@@ -87,7 +87,7 @@ mod tests {
             prefix: Some("+34".into()),
             number: None,
         });
-        let kept = [("vendor:kind", json!("NeaccessUser")), ("passthrough:badge", json!(7))];
+        let kept = [("vendor:kind", json!("guest")), ("passthrough:badge", json!(7))];
         user.attributes = Arc::new(kept.map(|(name, value)| (name.to_owned(), value)).into());
         user
     }
@@ -113,7 +113,7 @@ mod tests {
             }),
             ..first_name(Patch::Value("Han"))
         };
-        let kind = Patch::Value(json!("NeaccessUser"));
+        let kind = Patch::Value(json!("guest"));
         patch.attributes.insert("vendor:kind".to_owned(), kind);
         assert_eq!(weighed(&patch), Evidence::Applied);
         patch.title = Patch::Value("Captain".to_owned());

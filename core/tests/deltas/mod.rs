@@ -85,7 +85,7 @@ fn description() -> impl Strategy<Value = Map<String, Value>> {
 }
 
 fn attribute() -> impl Strategy<Value = String> {
-    prop::sample::select(vec!["nerm:uid", "stackone:x.y", "trusted_twin:activity", "a:é 界"]).prop_map(str::to_owned)
+    prop::sample::select(vec!["vendor:uid", "vendor:x.y", "other:activity", "a:é 界"]).prop_map(str::to_owned)
 }
 
 /// A value that an attribute can have: null is not one.

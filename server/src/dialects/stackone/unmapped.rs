@@ -44,7 +44,7 @@ mod tests {
             unmapped_status(&user).map(|status| serde_json::to_value(status).unwrap())
         };
         let archived = |source: Value| Some(json!({ "value": "unmapped_value", "source_value": source }));
-        assert_eq!(shown("nerm:status", json!("Archived")), archived(json!("Archived")));
+        assert_eq!(shown("vendor:status", json!("Archived")), archived(json!("Archived")));
         let both = json!({ "value": "archived", "source_value": "A" });
         assert_eq!(shown(ATTRIBUTE, both), archived(json!("A")));
         let one = json!({ "value": "archived", "source_value": null });

@@ -418,7 +418,7 @@ mod tests {
                     ..UserPatch::default()
                 },
             ),
-            ("attributes.nerm:uid", attribute("nerm:uid")),
+            ("attributes.vendor:x", attribute("vendor:x")),
             ("attributes.trusted_twin:account", attribute(ACCOUNT)),
             ("attributes.trusted_twin:activity", attribute(ACTIVITY)),
         ];

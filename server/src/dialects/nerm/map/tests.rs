@@ -319,7 +319,7 @@ fn nested_members_that_the_vendor_lacks_are_refused_by_name() {
     patch.settings = Patch::Absent;
     patch.passthrough = members(json!({ "id": "8" }));
     assert_eq!(unsupported(&patch), "passthrough.id");
-    for key in ["softwareone:x", "nerm:uid", "nerm:cookies_accepted_at"] {
+    for key in ["vendor:x", "nerm:uid", "nerm:cookies_accepted_at"] {
         assert_eq!(unsupported(&attribute(key, json!("x"))), format!("attributes.{key}"));
     }
     for (key, value) in [("nerm:admin", json!("yes")), ("nerm:type", json!(1))] {
