@@ -4,6 +4,9 @@
 //! base URL are associated data, so a sealed secret does not open in another record, nor after its record was made to
 //! point elsewhere. Each record names its key, so keys can be rotated:
 //! append a new one, and it seals from then on while the older ones still open what they sealed.
+//!
+//! Keys and nonces come from the machine's random source itself and not from an `Entropy` that is handed in: one that repeats a
+//! nonce, as those of tests do, would give the secrets away.
 
 use std::{
     fs, io,

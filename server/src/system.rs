@@ -1,4 +1,7 @@
-//! The machine's clock and random source, and the runtime: the only places where the time and chance are read.
+//! The machine's clock and random source, and the runtime: the only places where the time of day and chance are read.
+//!
+//! How long something takes, and until when it may, is measured where it is done, with an `Instant`: it tells no time of day and
+//! no record holds it.
 
 use std::time::Duration;
 
@@ -34,7 +37,12 @@ impl SystemEntropy {
     /// That many random bytes.
     pub fn bytes<const N: usize>(self) -> [u8; N] {
         let mut bytes = [0; N];
-        rand::rng().fill_bytes(&mut bytes);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the source that everything else is handed"
+        )]
+        let mut source = rand::rng();
+        source.fill_bytes(&mut bytes);
         bytes
     }
 }
