@@ -11,7 +11,6 @@ use serde_json::Value;
 use crate::{
     error::Error,
     linked_account::LinkedAccount,
-    provider::Capability,
     user::{User, UserPatch},
 };
 
@@ -100,10 +99,18 @@ pub struct RemoteUpdate<'a> {
     pub patch: &'a UserPatch,
 }
 
+/// What a vendor's API can do, as data. [`crate::remote::Remote`] branches on it before it sends anything, and never on a
+/// vendor's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capability {
+    /// Pictures can be set.
+    pub icons: bool,
+}
+
 /// One vendor's API, spoken outward for one linked account.
 #[async_trait]
 pub trait Connector: Send + Sync {
-    /// What the vendor can do, as data.
+    /// What it can do.
     fn capability(&self) -> Capability;
 
     /// Reads one user by the vendor's id.

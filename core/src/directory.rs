@@ -18,7 +18,7 @@ use crate::{
     patch::Patch,
     policy::{self, Action, Reach, Verdict},
     principal::{Context, Principal},
-    provider::{Capability, GetUser, Include, Provider, UpdateUser, Updated, UserView},
+    provider::{GetUser, Include, Provider, UpdateUser, Updated, UserView},
     store::{Key, Store, UserKey},
     user::{self, User, UserPatch},
 };
@@ -349,10 +349,6 @@ impl Directory {
 
 #[async_trait]
 impl Provider for Directory {
-    fn capability(&self) -> Capability {
-        Capability { icons: true }
-    }
-
     async fn get_user(&self, context: &Context, query: &GetUser) -> Result<UserView, Error> {
         let (principal, action) = (&context.principal, Action::GetUser);
         if !policy::may_ever(principal, action) {

@@ -21,13 +21,6 @@ use crate::{
     user::{User, UserPatch},
 };
 
-/// What a provider can do, as data. Callers branch on it, never on a vendor's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Capability {
-    /// Pictures can be set.
-    pub icons: bool,
-}
-
 /// Which related records a view of a user is to carry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Include {
@@ -102,9 +95,6 @@ pub struct Updated {
 /// An identity system.
 #[async_trait]
 pub trait Provider: Send + Sync {
-    /// What it can do.
-    fn capability(&self) -> Capability;
-
     /// Reads one user, if the caller may see him.
     async fn get_user(&self, context: &Context, query: &GetUser) -> Result<UserView, Error>;
 

@@ -37,7 +37,7 @@ use crate::{
     id::{LedgerId, LinkedAccountId},
     policy::{Action, Reach},
     principal::Context,
-    provider::{Capability, GetUser, Provider, UpdateUser, Updated, UserView},
+    provider::{GetUser, Provider, UpdateUser, Updated, UserView},
     revision::{Expect, Revision},
     store::{Store, UserKey},
     user::{User, UserPatch},
@@ -299,10 +299,6 @@ impl Remote {
 
 #[async_trait]
 impl Provider for Remote {
-    fn capability(&self) -> Capability {
-        self.connector.capability()
-    }
-
     async fn get_user(&self, context: &Context, query: &GetUser) -> Result<UserView, Error> {
         check(context, Action::GetUser)?;
         let user = self.read(&remote_id(&query.key)?).await?;
@@ -311,7 +307,7 @@ impl Provider for Remote {
 
     async fn update_user(&self, context: &Context, key: &UserKey, update: UpdateUser) -> Result<Updated, Error> {
         check(context, Action::UpdateUser)?;
-        if !update.patch.icon.is_absent() && !self.capability().icons {
+        if !update.patch.icon.is_absent() && !self.connector.capability().icons {
             return Err(Error::unsupported("icon", "cannot be set by this provider"));
         }
         let id = remote_id(key)?;

@@ -6,9 +6,8 @@
 use async_trait::async_trait;
 use http::{Method, StatusCode, header};
 use patchbay_core::{
-    connector::{Connector, RemoteFailure, RemoteKind, RemoteUpdate},
+    connector::{Capability, Connector, RemoteFailure, RemoteKind, RemoteUpdate},
     error::Error,
-    provider::Capability,
     user::User,
 };
 use reqwest::Url;

@@ -6,10 +6,9 @@
 use async_trait::async_trait;
 use http::{Method, header};
 use patchbay_core::{
-    connector::{Connector, RemoteKind, RemoteUpdate},
+    connector::{Capability, Connector, RemoteKind, RemoteUpdate},
     error::Error,
     icon::{Icon, IconType},
-    provider::Capability,
     user::User,
 };
 use reqwest::{

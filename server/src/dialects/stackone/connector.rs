@@ -3,9 +3,8 @@
 use async_trait::async_trait;
 use http::{Method, StatusCode};
 use patchbay_core::{
-    connector::{Connector, RemoteUpdate},
+    connector::{Capability, Connector, RemoteUpdate},
     error::Error,
-    provider::Capability,
     user::User,
 };
 use reqwest::{RequestBuilder, Url};

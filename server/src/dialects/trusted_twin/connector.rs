@@ -6,9 +6,8 @@
 use async_trait::async_trait;
 use http::{HeaderValue, Method, header};
 use patchbay_core::{
-    connector::{Connector, RemoteUpdate},
+    connector::{Capability, Connector, RemoteUpdate},
     error::Error,
-    provider::Capability,
     user::User,
 };
 use reqwest::RequestBuilder;

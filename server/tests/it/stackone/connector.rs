@@ -8,13 +8,12 @@ use patchbay::{
     outbound::http::{Client, Target},
 };
 use patchbay_core::{
-    connector::{Connector, RemoteKind, RemoteUpdate},
+    connector::{Capability, Connector, RemoteKind, RemoteUpdate},
     error::Error,
     icon::Icon,
     id::RoleId,
     membership::MembershipPatch,
     patch::Patch,
-    provider::Capability,
     user::{Status, UserPatch},
 };
 use serde_json::{Value, json};
