@@ -404,9 +404,9 @@ mod tests {
                 },
             ),
             (
-                "attributes.nerm:locale",
+                "attributes.vendor:locale",
                 UserPatch {
-                    attributes: [("nerm:locale".to_owned(), Patch::Null)].into(),
+                    attributes: [("vendor:locale".to_owned(), Patch::Null)].into(),
                     ..UserPatch::default()
                 },
             ),
@@ -430,7 +430,7 @@ mod tests {
                     Patch::Value(json!({"id": "ACC-0000-0001"})),
                 ),
                 ("softwareone:gone".to_owned(), Patch::Null),
-                ("nerm:locale".to_owned(), Patch::Absent),
+                ("vendor:locale".to_owned(), Patch::Absent),
             ]
             .into(),
             passthrough,
