@@ -25,9 +25,10 @@ use patchbay_core::{
     gateway::Entropy,
     id::TenantId,
 };
+use serde_json::json;
 
 use crate::{
-    config::Config,
+    config::{Config, LogFormat},
     system::{SystemClock, SystemEntropy},
 };
 
@@ -134,6 +135,18 @@ fn one_thread() -> Result<tokio::runtime::Runtime, Complaint> {
 /// Writes a line to the standard error stream. Where that cannot be written there is nobody to tell, and the work goes on.
 fn note(line: &str) {
     drop(writeln!(io::stderr(), "{line}"));
+}
+
+/// Writes to the standard error stream what is told whatever level is logged, as the log's format has it.
+fn announce(format: LogFormat, level: &str, message: &str) {
+    match format {
+        LogFormat::Text => note(message),
+        LogFormat::Json => {
+            let at = SystemClock.now().to_string();
+            let line = json!({ "timestamp": at, "level": level, "message": message, "target": module_path!() });
+            note(&line.to_string());
+        }
+    }
 }
 
 /// Writes to the standard output.

@@ -65,7 +65,7 @@ impl Quickstart {
             self.data.display()
         ))?;
         let server = Server::start(listener, &folder, config)?;
-        let mut stop = std::pin::pin!(told_to_stop()?);
+        let mut stop = std::pin::pin!(told_to_stop(config.log.format)?);
         let tour = Tour {
             folder: &folder,
             sample: &sample,

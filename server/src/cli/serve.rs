@@ -3,14 +3,13 @@
 use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use clap::Args;
-use patchbay_core::{clock::Clock, error::Error, linked_account::AccountStatus, store::Store};
-use serde_json::json;
+use patchbay_core::{error::Error, linked_account::AccountStatus, store::Store};
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::{
-    Complaint,
+    Complaint, announce,
     folder::{Folder, Purpose},
-    listener, note,
+    listener,
 };
 use crate::{
     app::App,
@@ -43,19 +42,12 @@ impl Serve {
         telemetry::start_logs(&config.log)?;
         let listener = bind(self.listen)?;
         let folder = Folder::existing(&self.data, config, Purpose::Serve)?;
-        let stop = told_to_stop()?;
+        let stop = told_to_stop(config.log.format)?;
         let app = app(&folder, config)?;
         let telling = tell_unusable(folder.store.clone(), folder.sealer(config)?);
         drop(folder);
         let listening = format!("listening on http://{}", address(&listener)?);
-        match config.log.format {
-            LogFormat::Text => note(&listening),
-            LogFormat::Json => {
-                let at = SystemClock.now().to_string();
-                let line = json!({ "timestamp": at, "level": "INFO", "fields": { "message": listening } });
-                note(&line.to_string());
-            }
-        }
+        announce(config.log.format, "INFO", &listening);
         let telling = tokio::spawn(telling);
         run(listener, &app, config, stop).await;
         telling.abort();
@@ -179,7 +171,7 @@ pub(super) fn app(folder: &Folder, config: &Config) -> Result<App, Complaint> {
 
 /// Ends when the process is told to stop: by Ctrl-C or a service manager. Told so a second time, the process ends at once:
 /// what is acknowledged is durable already.
-pub(super) fn told_to_stop() -> Result<impl Future<Output = ()> + Send + 'static, Complaint> {
+pub(super) fn told_to_stop(format: LogFormat) -> Result<impl Future<Output = ()> + Send + 'static, Complaint> {
     let complain = |error: io::Error| Complaint(format!("cannot listen for the signal to stop: {error}"));
     #[cfg(unix)]
     {
@@ -196,7 +188,7 @@ pub(super) fn told_to_stop() -> Result<impl Future<Output = ()> + Send + 'static
             told().await;
             tokio::spawn(async move {
                 told().await;
-                at_once();
+                at_once(format);
             });
         })
     }
@@ -207,13 +199,17 @@ pub(super) fn told_to_stop() -> Result<impl Future<Output = ()> + Send + 'static
             interrupt.recv().await;
             tokio::spawn(async move {
                 interrupt.recv().await;
-                at_once();
+                at_once(format);
             });
         })
     }
 }
 
-fn at_once() {
-    note("patchbay: stopped before all requests had finished");
+fn at_once(format: LogFormat) {
+    let told = "stopped before all requests had finished";
+    match format {
+        LogFormat::Text => announce(format, "WARN", &format!("patchbay: {told}")),
+        LogFormat::Json => announce(format, "WARN", told),
+    }
     std::process::exit(1)
 }

@@ -11,7 +11,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, ChildStderr, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -128,6 +128,15 @@ impl Running {
             .args([signal, &self.child.id().to_string()])
             .status();
         assert!(sent.unwrap().success());
+    }
+
+    /// Waits until no connection is accepted, as is so once a signal to stop has been taken.
+    fn accepts_nothing(&self) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(&self.address).is_ok() {
+            assert!(Instant::now() < deadline, "still accepting");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// The exit status, if it comes within a bounded time.

@@ -18,8 +18,7 @@ fn the_server_stops_cleanly_and_finishes_what_it_began() {
         assert!(exchange(&mut idle, HEALTH).starts_with("HTTP/1.1 200"));
         std::thread::sleep(Duration::from_millis(200));
         server.signal(signal);
-        std::thread::sleep(Duration::from_millis(200));
-        assert!(TcpStream::connect(&server.address).is_err(), "still accepting");
+        server.accepts_nothing();
         busy.write_all(b"ue").unwrap();
         assert!(read_head(&mut busy).starts_with("HTTP/1.1 200"));
         assert_eq!(server.ended(), Some(0));
@@ -68,10 +67,14 @@ fn connections_are_bounded_and_the_next_one_waits() {
 }
 
 /// A server that listens, and the rest of its log.
-fn logging(data: &Path, environment: &[(&str, &str)]) -> (Running, impl BufRead) {
+fn logging(data: &Path, environment: &[(&str, &str)]) -> (Running, BufReader<ChildStderr>) {
     let mut command = patchbay();
     command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
-    command.envs(environment.iter().copied());
+    started(command.envs(environment.iter().copied()))
+}
+
+/// The same of a command that serves.
+fn started(command: &mut Command) -> (Running, BufReader<ChildStderr>) {
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
@@ -380,20 +383,53 @@ fn a_client_that_does_not_take_its_answers_is_cut() {
 #[test]
 fn a_second_signal_ends_the_server_at_once() {
     let (_folder, data, _) = sample();
-    let environment = [
-        ("PATCHBAY_BENCH__ROUTES", "true"),
-        ("PATCHBAY_HTTP__DRAIN_MS", "3600000"),
-    ];
-    let server = Running::serve(&data, &environment);
-    let mut busy = server.connect();
-    busy.write_all(b"PATCH /bench/echo HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\ntr")
-        .unwrap();
-    std::thread::sleep(Duration::from_millis(200));
-    server.signal("-INT");
-    // The first signal has been taken once nothing is accepted any more.
-    while TcpStream::connect(&server.address).is_ok() {
-        std::thread::sleep(Duration::from_millis(20));
+    for format in ["text", "json"] {
+        let environment = [
+            ("PATCHBAY_BENCH__ROUTES", "true"),
+            ("PATCHBAY_HTTP__DRAIN_MS", "3600000"),
+            ("PATCHBAY_LOG__FORMAT", format),
+        ];
+        let (server, mut log) = logging(&data, &environment);
+        let mut busy = server.connect();
+        busy.write_all(b"PATCH /bench/echo HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\ntr")
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+        server.signal("-INT");
+        server.accepts_nothing();
+        server.signal("-INT");
+        assert_eq!(server.ended(), Some(1));
+        let mut text = String::new();
+        log.read_to_string(&mut text).unwrap();
+        let told = text.lines().last().unwrap();
+        if format == "json" {
+            let told: Value = serde_json::from_str(told).unwrap();
+            assert_eq!(told["message"], "stopped before all requests had finished");
+        } else {
+            assert_eq!(told, "patchbay: stopped before all requests had finished");
+        }
     }
-    server.signal("-INT");
-    assert_eq!(server.ended(), Some(1));
+}
+
+#[test]
+fn the_first_line_of_a_json_log_is_as_the_others() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("patchbay.db"), "").unwrap();
+    let mut command = patchbay();
+    command
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(folder.path());
+    let command = command.env("PATCHBAY_LOG__FORMAT", "json").stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let address = String::new();
+    let _server = Running { child, address };
+    // The second one tells that there is no tenant.
+    let lines = [log.next().unwrap(), log.next().unwrap()];
+    let [first, second] = lines.map(|line| serde_json::from_str::<Value>(&line).unwrap());
+    assert!(
+        first["message"].as_str().unwrap().starts_with("listening on http://"),
+        "{first}"
+    );
+    let members = |line: &Value| line.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(members(&first), members(&second));
 }
