@@ -8,6 +8,7 @@ mod init;
 mod listener;
 mod quickstart;
 mod serve;
+mod stop;
 mod table;
 
 use std::{

@@ -17,8 +17,10 @@ use super::{
     audit::change_line,
     folder::{Folder, Purpose},
     init, print,
-    serve::{address, app, bind, run, told_to_stop},
+    serve::{address, app, bind, run},
+    stop::told_to_stop,
     table::{plain, table},
+    write_out,
 };
 use crate::{
     config::Config,
@@ -54,34 +56,42 @@ impl Quickstart {
         telemetry::start_logs(&config.log)?;
         let listener = bind(self.listen)?;
         let folder = Folder::create(&self.data, config, Purpose::Serve)?;
-        let sample = {
-            let _alone = folder.alone()?;
-            refuse_others(&folder).await?;
-            init::make_sample(&folder, SystemClock.now()).await?
-        };
+        let alone = folder.alone()?;
+        let mut stop = std::pin::pin!(told_to_stop(config.log.format)?);
+        refuse_others(&folder).await?;
+        let sample = init::make_sample(&folder, SystemClock.now()).await?;
+        drop(alone);
         let base = base(address(&listener)?);
         print(&format!(
             "Patchbay listens on {base}, data in {}\n",
             self.data.display()
         ))?;
         let server = Server::start(listener, &folder, config)?;
-        let mut stop = std::pin::pin!(told_to_stop(config.log.format)?);
         let tour = Tour {
             folder: &folder,
             sample: &sample,
             base: &base,
         };
-        let toured = tokio::select! {
-            toured = tour.run() => toured,
-            () = &mut stop => return server.stop().await,
+        let stay = !self.once;
+        let shown = async {
+            tour.run().await?;
+            if stay {
+                print("\nCtrl-C stops the server.\n")?;
+                std::future::pending::<()>().await;
+            }
+            Ok(())
         };
-        if toured.is_ok() && !self.once {
-            print("\nCtrl-C stops the server.\n")?;
-            stop.await;
-            print("\nStopping.\n")?;
-        }
+        let ended = tokio::select! {
+            biased;
+            () = &mut stop => {
+                // The terminal may be gone, which keeps nothing from its end.
+                drop(write_out("\nStopping.\n"));
+                Ok(())
+            }
+            ended = shown => ended,
+        };
         server.stop().await?;
-        toured
+        ended
     }
 }
 

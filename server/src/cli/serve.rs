@@ -10,10 +10,11 @@ use super::{
     Complaint, announce,
     folder::{Folder, Purpose},
     listener,
+    stop::told_to_stop,
 };
 use crate::{
     app::App,
-    config::{Config, LogFormat},
+    config::Config,
     outbound::connectors::{LinkedConnectors, open},
     pipeline,
     seal::Sealer,
@@ -167,49 +168,4 @@ pub(super) fn app(folder: &Folder, config: &Config) -> Result<App, Complaint> {
         Arc::new(SystemEntropy),
         config.http(),
     ))
-}
-
-/// Ends when the process is told to stop: by Ctrl-C or a service manager. Told so a second time, the process ends at once:
-/// what is acknowledged is durable already.
-pub(super) fn told_to_stop(format: LogFormat) -> Result<impl Future<Output = ()> + Send + 'static, Complaint> {
-    let complain = |error: io::Error| Complaint(format!("cannot listen for the signal to stop: {error}"));
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(complain)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(complain)?;
-        let mut told = async move || {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        };
-        Ok(async move {
-            told().await;
-            tokio::spawn(async move {
-                told().await;
-                at_once(format);
-            });
-        })
-    }
-    #[cfg(not(unix))]
-    {
-        let mut interrupt = tokio::signal::windows::ctrl_c().map_err(complain)?;
-        Ok(async move {
-            interrupt.recv().await;
-            tokio::spawn(async move {
-                interrupt.recv().await;
-                at_once(format);
-            });
-        })
-    }
-}
-
-fn at_once(format: LogFormat) {
-    let told = "stopped before all requests had finished";
-    match format {
-        LogFormat::Text => announce(format, "WARN", &format!("patchbay: {told}")),
-        LogFormat::Json => announce(format, "WARN", told),
-    }
-    std::process::exit(1)
 }

@@ -92,6 +92,24 @@ fn the_printed_curl_lines_work() {
 }
 
 #[test]
+fn quickstart_stops_cleanly_from_its_first_line_on() {
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        let folder = TempDir::new().unwrap();
+        let mut command = patchbay();
+        command.args(["quickstart", "--listen", "127.0.0.1:0", "--data"]);
+        let mut child = command.arg(folder.path()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        assert!(line.starts_with("Patchbay listens on "), "{line}");
+        let address = String::new();
+        let running = Running { child, address };
+        running.signal(signal);
+        assert_eq!(running.ended(), Some(0), "{signal}");
+    }
+}
+
+#[test]
 fn quickstart_keeps_out_of_a_tenant_that_is_no_sample() {
     let folder = TempDir::new().unwrap();
     run(folder.path(), &["init", "--data", "DATA"]).ok();

@@ -7,7 +7,7 @@ use super::*;
 #[test]
 fn the_server_stops_cleanly_and_finishes_what_it_began() {
     let (_folder, data, _) = sample();
-    for signal in ["-TERM", "-INT"] {
+    for signal in ["-TERM", "-INT", "-HUP"] {
         let server = Running::serve(&data, &[("PATCHBAY_BENCH__ROUTES", "true")]);
         let mut idle = server.connect();
         assert!(exchange(&mut idle, HEALTH).starts_with("HTTP/1.1 200"));
@@ -19,10 +19,41 @@ fn the_server_stops_cleanly_and_finishes_what_it_began() {
         std::thread::sleep(Duration::from_millis(200));
         server.signal(signal);
         server.accepts_nothing();
+        // A terminal may tell of its end twice.
+        if signal == "-HUP" {
+            server.signal(signal);
+        }
         busy.write_all(b"ue").unwrap();
         assert!(read_head(&mut busy).starts_with("HTTP/1.1 200"));
         assert_eq!(server.ended(), Some(0));
     }
+}
+
+#[test]
+fn a_server_that_is_to_outlive_its_terminal_does() {
+    let (_folder, data, _) = sample();
+    let mut command = Command::new("sh");
+    command.args([
+        "-c",
+        "trap '' HUP; exec \"$0\" serve --listen 127.0.0.1:0 --data \"$1\"",
+    ]);
+    let plain = patchbay();
+    command.arg(plain.get_program()).arg(&data);
+    for (name, _) in plain.get_envs() {
+        command.env_remove(name);
+    }
+    let (server, _log) = started(command.env("PATCHBAY_BENCH__ROUTES", "true"));
+    let mut busy = server.connect();
+    busy.write_all(b"PATCH /bench/echo HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\ntr")
+        .unwrap();
+    server.signal("-HUP");
+    assert!(exchange(&mut server.connect(), HEALTH).starts_with("HTTP/1.1 200"));
+    // Were the first one taken as told to stop, this one would end it at once.
+    server.signal("-TERM");
+    server.accepts_nothing();
+    busy.write_all(b"ue").unwrap();
+    assert!(read_head(&mut busy).starts_with("HTTP/1.1 200"));
+    assert_eq!(server.ended(), Some(0));
 }
 
 #[test]
