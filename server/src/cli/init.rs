@@ -20,6 +20,7 @@ use super::{
     account::new_id,
     folder::{Folder, Purpose},
     generate, operator,
+    stop::told_to_stop,
     table::{plain, table},
     write_out,
 };
@@ -68,12 +69,18 @@ impl Init {
                 tenant.id
             )));
         }
+        // From here on there may be a tenant whose keys nobody has seen, so the command does not end without a word.
+        let stop = told_to_stop(config.log.format)?;
         let now = SystemClock.now();
         let shown = if self.sample {
             let sample = make_sample(&folder, now).await?;
             let mut shown = describe(&sample);
             if let Some(count) = self.users {
-                let path = generate::users(&folder, &sample, count, now).await;
+                let path = tokio::select! {
+                    biased;
+                    () = stop => Err(Complaint("stopped before all users were made".to_owned())),
+                    path = generate::users(&folder, &sample, count, now) => path,
+                };
                 let path = path.map_err(|complaint| self.unseen(&complaint))?;
                 let path = std::path::absolute(&path).unwrap_or(path);
                 shown.insert("generated".to_owned(), json!({ "count": count, "id_file": path }));

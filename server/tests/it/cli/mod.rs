@@ -287,6 +287,33 @@ fn init_without_a_sample_makes_an_administrator() {
 }
 
 #[test]
+fn an_init_that_is_stopped_tells_of_keys_that_nobody_saw() {
+    let folder = TempDir::new().unwrap();
+    let mut command = patchbay();
+    command.args(["init", "--sample", "--users", "10000000", "--json", "--data"]);
+    command.arg(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    let address = String::new();
+    let init = Running { child, address };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !folder.path().join("generated-users.txt").exists() {
+        assert!(Instant::now() < deadline, "no users are made");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    init.signal("-INT");
+    assert_eq!(init.ended(), Some(1));
+    let (mut shown, mut told) = (String::new(), String::new());
+    out.read_to_string(&mut shown).unwrap();
+    err.read_to_string(&mut told).unwrap();
+    assert_eq!(shown, "");
+    assert!(
+        told.contains("stopped") && told.contains("keys were not shown"),
+        "{told}"
+    );
+}
+
+#[test]
 fn generated_users_are_there_and_the_same_every_time() {
     let mut lists = Vec::new();
     for _ in 0..2 {
