@@ -29,7 +29,7 @@ const SHOWN: usize = 100;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   patchbay audit --data ./patchbay-data
-  patchbay audit --data ./patchbay-data --user han.solo@example.com --json
+  patchbay audit --data ./patchbay-data --user leia.organa@example.com --json
   patchbay audit --data ./patchbay-data --verify
   patchbay audit --data ./patchbay-data --verify --json")]
 pub(super) struct Audit {

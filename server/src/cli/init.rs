@@ -44,7 +44,7 @@ pub(super) struct Init {
     /// Fill the tenant with sample users and keys; without it the tenant has nothing but an administrator's key.
     #[arg(long)]
     sample: bool,
-    /// Also generate this many users, and write their ids to a file of the data folder.
+    /// With --sample: also generate this many users, and write their ids to a file of the data folder.
     #[arg(long, value_name = "N", requires = "sample", value_parser = clap::value_parser!(u32).range(1..=i64::from(generate::MOST)))]
     users: Option<u32>,
     /// Name of the tenant.

@@ -314,6 +314,25 @@ fn an_init_that_is_stopped_tells_of_keys_that_nobody_saw() {
 }
 
 #[test]
+fn the_help_tells_what_generated_users_need() {
+    let help = run(Path::new("x"), &["init", "--help"]).ok();
+    assert!(help.contains("With --sample: also generate"), "{help}");
+}
+
+#[test]
+fn the_help_names_a_user_that_both_samples_have() {
+    let help = run(Path::new("x"), &["audit", "--help"]).ok();
+    let (_, example) = help.rsplit_once("--user ").unwrap();
+    let user = example.split_whitespace().next().unwrap();
+    let (_folder, data, _) = sample();
+    run(&data, &["audit", "--data", "DATA", "--user", user]).ok();
+    let quick = TempDir::new().unwrap();
+    let quickstart = ["quickstart", "--data", "DATA", "--listen", "127.0.0.1:0", "--once"];
+    run(quick.path(), &quickstart).ok();
+    run(quick.path(), &["audit", "--data", "DATA", "--user", user]).ok();
+}
+
+#[test]
 fn generated_users_are_there_and_the_same_every_time() {
     let mut lists = Vec::new();
     for _ in 0..2 {
