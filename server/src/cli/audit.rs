@@ -245,24 +245,31 @@ fn shown(value: &Value) -> String {
     format!("{start}...")
 }
 
-/// Checks the chains, one line per tenant. Fails at the first break, naming the tenant and the position.
+/// Checks the chains, one line per tenant. Fails if any is broken, naming those tenants and the positions.
 async fn verify(folder: &Folder, tenants: &[Tenant], json: bool) -> Result<(), Complaint> {
+    let mut broken = Vec::new();
     for Tenant { id: tenant, .. } in tenants {
         let end = chain_end(folder, *tenant).await?;
-        if json {
-            print(&format!("{}\n", verdict(*tenant, end)))?;
-        }
-        match end {
-            Ok(_) if json => {}
-            Ok((entries, _)) => print(&format!("tenant {tenant}: {entries} entries, the chain is whole\n"))?,
-            Err(position) => {
-                let next = "the log was altered there, restore it from a copy";
-                let broken = format!("tenant {tenant}: the chain is broken at position {position}; {next}");
-                return Err(Complaint(broken));
-            }
+        let told = match end {
+            Ok((entries, _)) => format!("tenant {tenant}: {entries} entries, the chain is whole"),
+            Err(position) => format!("tenant {tenant}: the chain is broken at position {position}"),
+        };
+        print(&if json {
+            format!("{}\n", verdict(*tenant, end))
+        } else {
+            format!("{told}\n")
+        })?;
+        if end.is_err() {
+            broken.push(told);
         }
     }
-    Ok(())
+    if broken.is_empty() {
+        return Ok(());
+    }
+    let broken = broken.join(", ");
+    Err(Complaint(format!(
+        "{broken}; the log was altered there, restore it from a copy"
+    )))
 }
 
 /// What was found of a chain, for programs: how many entries, the last one's hash, and where it is broken, each null where there is none.

@@ -247,3 +247,31 @@ async fn every_kind_of_tampering_is_found_and_placed() {
         );
     }
 }
+
+#[test]
+fn every_tenant_is_checked_though_one_is_broken() {
+    let folder = TempDir::new().unwrap();
+    let quickstart = ["quickstart", "--data", "DATA", "--listen", "127.0.0.1:0", "--once"];
+    for _ in 0..3 {
+        run(folder.path(), &quickstart).ok();
+    }
+    let json = ["audit", "--data", "DATA", "--verify", "--json"];
+    let verdicts = |ran: &str| -> Vec<Value> { ran.lines().map(|line| serde_json::from_str(line).unwrap()).collect() };
+    let tenants = verdicts(&run(folder.path(), &json).ok());
+    let database = Connection::open(folder.path().join("patchbay.db")).unwrap();
+    let tampering = "UPDATE audit SET entries = x'' WHERE place IN ((1 << 44) + 2, (3 << 44) + 3)";
+    assert_eq!(database.execute(tampering, []).unwrap(), 2);
+    drop(database);
+    let ran = run(folder.path(), &json);
+    let told = verdicts(&ran.out);
+    let broken: Vec<&Value> = told.iter().map(|verdict| &verdict["broken_at"]).collect();
+    assert_eq!(broken, [&json!(2), &Value::Null, &json!(3)]);
+    let complaint = ran.refused();
+    let ran = run(folder.path(), &["audit", "--data", "DATA", "--verify"]);
+    assert_eq!(ran.out.lines().count(), 3, "{}", ran.out);
+    assert_eq!(ran.refused(), complaint);
+    for (tenant, broken) in tenants.iter().zip(broken) {
+        let tenant = tenant["tenant"].as_str().unwrap();
+        assert_eq!(complaint.contains(tenant), !broken.is_null(), "{complaint}");
+    }
+}
