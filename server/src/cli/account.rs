@@ -1,5 +1,7 @@
 //! `patchbay account`: the remote identity systems that a tenant is connected to. Each change leaves its audit entry.
 
+mod target;
+
 use std::{
     collections::BTreeMap,
     fs::File,
@@ -9,20 +11,18 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use http::Method;
 use patchbay_core::{
     audit::FieldChange,
     changeset::{Changeset, Delta},
     clock::Clock,
-    error::Error,
     id::{LinkedAccountId, TenantId},
     linked_account::{AccountStatus, LinkedAccount, RemoteTarget},
 };
-use reqwest::Url;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use self::target::{base_url, check, dialect};
 use super::{
     Complaint, TenantArgument,
     folder::{Folder, Purpose},
@@ -31,11 +31,8 @@ use super::{
 };
 use crate::{
     config::Config,
-    dialects::{self, Dialect, REGISTRY},
-    outbound::{
-        connectors::open,
-        http::{Client, Target},
-    },
+    dialects::{Dialect, REGISTRY},
+    outbound::connectors::open,
     seal::{Bound, SealError, Sealer},
     system::{SystemClock, SystemEntropy},
 };
@@ -80,10 +77,7 @@ struct Place {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
-  printf %s \"$TOKEN\" | patchbay account add --data ./patchbay-data --dialect nerm --base-url https://acme.example.com/api --secret-file -
-
-The secret can also be given in the environment variable PATCHBAY_ACCOUNT_SECRET.")]
+#[command(after_help = example())]
 struct Add {
     #[command(flatten)]
     place: Place,
@@ -146,14 +140,15 @@ impl Place {
 impl Add {
     async fn run(self, config: &Config) -> Result<(), Complaint> {
         let base_url = base_url(&self.base_url)?;
-        let secret = self.secret()?;
         let settings: BTreeMap<String, String> = self.settings.iter().cloned().collect();
         if settings.len() < self.settings.len() {
             return Err(Complaint(
                 "a setting is given twice; give each --setting once".to_owned(),
             ));
         }
-        check(&self.dialect, &base_url, &secret, &settings, config)?;
+        let dialect = dialect(&self.dialect, &settings)?;
+        let secret = self.secret()?;
+        let hint = check(dialect, &base_url, &secret, &settings, config)?;
         let (folder, tenant) = self.place.open(config).await?;
         let (id, now) = (new_id(), SystemClock.now());
         let bound = Bound {
@@ -188,11 +183,15 @@ impl Add {
             changes,
         )
         .await?;
-        if self.json {
-            print(&format!("{}\n", json!({ "id": id })))
-        } else {
-            print(&format!("{id}\n"))
+        if let Some(hint) = hint {
+            note(hint);
         }
+        let shown = if self.json {
+            json!({ "id": id }).to_string()
+        } else {
+            id.to_string()
+        };
+        print_done(&shown, &format!("the linked account {id} is added"))
     }
 
     /// The secret from the file, the standard input, or the environment; without the line break at its end.
@@ -216,6 +215,18 @@ impl Add {
         }
         Ok(SecretString::from(secret))
     }
+}
+
+/// An example of `patchbay account add`, with a dialect that needs no setting.
+fn example() -> String {
+    let simple = REGISTRY.iter().find(|dialect| dialect.settings().is_empty());
+    let dialect = simple.map_or("NAME", |dialect| dialect.name());
+    format!(
+        "Example:
+  printf %s \"$TOKEN\" | patchbay account add --data ./patchbay-data --dialect {dialect} --base-url https://acme.example.com/api --secret-file -
+
+The secret can also be given in the environment variable {SECRET_VARIABLE}."
+    )
 }
 
 /// The help of `--dialect`: the dialects there are, and the settings that they need.
@@ -244,51 +255,6 @@ fn read(from: impl Read, place: &str) -> Result<Zeroizing<String>, Complaint> {
     Ok(text)
 }
 
-/// Checks the target as the server will use it: the dialect must be known and have the settings that it needs.
-fn check(
-    name: &str,
-    base_url: &str,
-    secret: &SecretString,
-    settings: &BTreeMap<String, String>,
-    config: &Config,
-) -> Result<(), Complaint> {
-    let dialect = dialects::by_name(name).ok_or_else(|| {
-        let known: Vec<&str> = REGISTRY.iter().map(|dialect| dialect.name()).collect();
-        Complaint(format!(
-            "there is no dialect {}; known are {}",
-            plain(name),
-            known.join(", ")
-        ))
-    })?;
-    if let Some(unknown) = settings.keys().find(|key| !dialect.settings().contains(&key.as_str())) {
-        let unknown = plain(unknown);
-        return Err(Complaint(match dialect.settings() {
-            [] => format!("{name} has no setting {unknown}, nor any other"),
-            known => format!("{name} has no setting {unknown}; known are {}", known.join(", ")),
-        }));
-    }
-    let client = Client::new(config.outbound());
-    let client = client.map_err(|error| Complaint::while_doing("prepare to call the account", &error))?;
-    if client.request(Method::GET, base_url).is_err() {
-        note("patchbay: note: the address is private, so calls need the setting outbound.allow_private = true");
-    } else if base_url.starts_with("http://") && !config.outbound.allow_private {
-        note("patchbay: note: over http:// the key and all users travel unencrypted; use https:// if you can");
-    }
-    let target = Target {
-        base_url: base_url.to_owned(),
-        secret: SecretString::from(secret.expose_secret()),
-        settings: settings.clone(),
-        client,
-    };
-    dialect.connector(target).map(|_| ()).map_err(|error| match error {
-        Error::Invalid { field, reason } => {
-            let field = field.strip_prefix("settings.").unwrap_or(&field);
-            Complaint(format!("the setting {field} {reason}; give --setting {field}=VALUE"))
-        }
-        error => Complaint::while_doing("link the account", &error),
-    })
-}
-
 /// Tells of accounts whose secrets no key here opens: a new one seals the next secret and helps none of them.
 async fn tell_lost_keys(folder: &Folder, sealer: &Sealer) -> Result<(), Complaint> {
     let mut accounts = Vec::new();
@@ -313,22 +279,6 @@ async fn tell_lost_keys(folder: &Folder, sealer: &Sealer) -> Result<(), Complain
         ));
     }
     Ok(())
-}
-
-/// The address without a trailing slash.
-fn base_url(text: &str) -> Result<String, Complaint> {
-    let wrong = |why: &str| Complaint(format!("--base-url {why}; give one such as https://acme.example.com"));
-    let url = Url::parse(text).map_err(|error| wrong(&format!("is not an address ({error})")))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(wrong("must begin with http:// or https://"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("must not hold a user name or password"));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("must not hold a query or fragment"));
-    }
-    Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
 /// One `key=value` argument.
@@ -395,7 +345,8 @@ impl One {
         let changes = told(Some(&before), Some(&after));
         let delta = Delta::PutLinkedAccount(after);
         keep(&folder, delta, &before.id, tenant, "update_linked_account", changes).await?;
-        print(&format!("{} is {shown} now\n", before.id))
+        let done = format!("{} is {shown} now", before.id);
+        print_done(&done, &done)
     }
 
     async fn remove(self, config: &Config) -> Result<(), Complaint> {
@@ -407,7 +358,8 @@ impl One {
         let (id, changes) = (&account.id, told(Some(&account), None));
         let delta = Delta::RemoveLinkedAccount(id.clone());
         keep(&folder, delta, id, tenant, "remove_linked_account", changes).await?;
-        print(&format!("{id} is removed\n"))
+        let done = format!("{id} is removed");
+        print_done(&done, &done)
     }
 
     async fn find(&self, config: &Config) -> Result<(Folder, TenantId, Arc<LinkedAccount>), Complaint> {
@@ -448,6 +400,11 @@ fn told(before: Option<&LinkedAccount>, after: Option<&LinkedAccount>) -> Vec<Fi
         .collect()
 }
 
+/// Prints a line once something is done; where that cannot be, the complaint tells that it is done all the same.
+fn print_done(line: &str, done: &str) -> Result<(), Complaint> {
+    print(&format!("{line}\n")).map_err(|complaint| Complaint(format!("{complaint}; {done} all the same")))
+}
+
 async fn keep(
     folder: &Folder,
     delta: Delta,
@@ -472,20 +429,5 @@ mod tests {
     fn ids_have_twenty_digits() {
         let id = new_id().0;
         assert!(id.len() == 20 && id.bytes().all(|byte| byte.is_ascii_digit()), "{id}");
-    }
-
-    #[test]
-    fn addresses_are_checked_and_trimmed() {
-        assert_eq!(base_url("https://a.example/api/").unwrap(), "https://a.example/api");
-        for wrong in [
-            "",
-            "a.example",
-            "ftp://a.example",
-            "https://u:p@a.example",
-            "https://a.example?x=1",
-            "file:///etc",
-        ] {
-            assert!(base_url(wrong).unwrap_err().0.starts_with("--base-url"), "{wrong}");
-        }
     }
 }

@@ -186,6 +186,72 @@ fn what_travels_unencrypted_is_said() {
 }
 
 #[test]
+fn what_is_refused_is_told_without_a_note() {
+    let (folder, data, _) = sample();
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "key").unwrap();
+    let needy = REGISTRY.iter().find(|dialect| !dialect.settings().is_empty()).unwrap();
+    let arguments = [
+        "--base-url",
+        "http://a.example.com",
+        "--dialect",
+        needy.name(),
+        "--secret-file",
+    ];
+    let add = [
+        &["account", "add", "--data", "DATA"][..],
+        &arguments,
+        &[secret.to_str().unwrap()],
+    ]
+    .concat();
+    let complaint = run(&data, &add).refused();
+    assert!(complaint.contains(needy.settings()[0]), "{complaint}");
+}
+
+#[test]
+fn what_is_done_is_told_though_the_output_cannot_be_written() {
+    let (_folder, data, _) = sample();
+    let unheard = |arguments: &[&str]| {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = patchbay();
+        command.args(arguments).arg("--data").arg(&data).stdout(full);
+        command.env("PATCHBAY_ACCOUNT_SECRET", "key");
+        Ran::of(command.output().unwrap()).refused()
+    };
+    let base_url = "https://a.example.com";
+    let told = unheard(&["account", "add", "--dialect", "nerm", "--base-url", base_url]);
+    let listed = run(&data, &["account", "list", "--data", "DATA", "--json"]).ok();
+    let listed: Vec<Value> = serde_json::from_str(&listed).unwrap();
+    let id = listed.iter().find(|account| account["base_url"] == base_url).unwrap()["id"]
+        .as_str()
+        .unwrap();
+    assert!(told.contains(&format!("{id} is added")), "{told}");
+    let told = unheard(&["account", "disable", id]);
+    assert!(told.contains("is disabled now"), "{told}");
+    let told = unheard(&["account", "remove", id]);
+    assert!(told.contains("is removed"), "{told}");
+}
+
+#[test]
+fn the_example_in_the_help_works() {
+    let (_folder, data, _) = sample();
+    let help = run(Path::new("x"), &["account", "add", "--help"]).ok();
+    let (_, example) = help.split_once("| patchbay ").unwrap();
+    let words = example.lines().next().unwrap().split_whitespace();
+    let folder = data.to_str().unwrap();
+    let words = words.map(|word| if word == "./patchbay-data" { folder } else { word });
+    let mut command = patchbay();
+    command
+        .args(words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"key").unwrap();
+    Ran::of(child.wait_with_output().unwrap()).ok();
+}
+
+#[test]
 fn accounts_that_cannot_work_are_refused() {
     let (folder, data, sample) = sample();
     let secret = folder.path().join("secret");
@@ -208,6 +274,19 @@ fn accounts_that_cannot_work_are_refused() {
     }
     let complaint = link_with(&data, url, &[]).refused();
     assert!(complaint.contains("PATCHBAY_ACCOUNT_SECRET"), "{complaint}");
+    // What is wrong with the command line is told before a secret is asked for.
+    let unknown = [
+        "account",
+        "add",
+        "--data",
+        "DATA",
+        "--base-url",
+        url,
+        "--dialect",
+        "nosuch",
+    ];
+    let complaint = run(&data, &unknown).refused();
+    assert!(complaint.contains("no dialect nosuch"), "{complaint}");
     let embedded = sample["stackone"]["account_id"].as_str().unwrap();
     let complaint = run(&data, &["account", "remove", "--data", "DATA", embedded]).refused();
     assert!(complaint.contains("disable"), "{complaint}");
