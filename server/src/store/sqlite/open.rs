@@ -109,7 +109,7 @@ pub(super) fn prepare(folder: &Path, cache_kib: u32, serving: bool) -> Result<(C
     let mut conn = connect(&file, Access::ReadWrite, cache_kib).map_err(failed)?;
     refuse_foreign(folder, &conn)?;
     refuse_newer(folder, &conn)?;
-    let changes = Changes::open(folder, serving).map_err(|error| unusable(folder, error))?;
+    let changes = known(folder, &conn, serving)?;
     // It is fixed once there is anything in the database.
     conn.pragma_update(None, "page_size", PAGE_SIZE).map_err(failed)?;
     use_log(&conn).map_err(failed)?;
@@ -186,25 +186,53 @@ fn refuse_foreign(folder: &Path, conn: &Connection) -> Result<(), OpenError> {
     Ok(())
 }
 
+/// Opens the file by which processes know of each other. A command that brings the schema up to date, and so keeps out who wants to
+/// serve, is waited for.
+fn known(folder: &Path, conn: &Connection, serving: bool) -> Result<Changes, OpenError> {
+    let deadline = Instant::now() + ALONE_TIMEOUT;
+    let mut waiting = pending(folder, conn)?;
+    loop {
+        match Changes::open(folder, serving) {
+            Err(Unusable::Taken) if waiting && Instant::now() < deadline => {
+                // Asked before the pause: the lock is let go of a little after the last step.
+                waiting = pending(folder, conn)?;
+                thread::sleep(ALONE_PAUSE);
+            }
+            outcome => return outcome.map_err(|error| unusable(folder, error)),
+        }
+    }
+}
+
+/// Whether steps are missing.
+fn pending(folder: &Path, conn: &Connection) -> Result<bool, OpenError> {
+    let pending = MIGRATIONS.pending_migrations(conn);
+    pending
+        .map(|steps| steps > 0)
+        .map_err(|error| not_migrated(folder, error))
+}
+
 /// Runs the missing steps, if there are any, while no other process serves: an older one would go on writing by the old
 /// schema. A command that does the same is waited for; then one of the two finds it done.
 fn migrate(folder: &Path, conn: &mut Connection, changes: &Changes) -> Result<(), OpenError> {
-    let failed = |error| match error {
-        rusqlite_migration::Error::RusqliteError { err, .. } => explain(folder, &err),
-        error => OpenError::Other {
-            folder: folder.to_owned(),
-            reason: error.to_string(),
-        },
-    };
     let deadline = Instant::now() + ALONE_TIMEOUT;
-    while MIGRATIONS.pending_migrations(conn).map_err(failed)? > 0 {
+    while pending(folder, conn)? {
         match changes.alone() {
-            Ok(_alone) => return to_latest(conn).map_err(failed),
+            Ok(_alone) => return to_latest(conn).map_err(|error| not_migrated(folder, error)),
             Err(Unusable::Taken) if Instant::now() < deadline => thread::sleep(ALONE_PAUSE),
             Err(error) => return Err(unusable(folder, error)),
         }
     }
     Ok(())
+}
+
+fn not_migrated(folder: &Path, error: rusqlite_migration::Error) -> OpenError {
+    match error {
+        rusqlite_migration::Error::RusqliteError { err, .. } => explain(folder, &err),
+        error => OpenError::Other {
+            folder: folder.to_owned(),
+            reason: error.to_string(),
+        },
+    }
 }
 
 /// Says what is wrong with the file by which processes know of each other.
@@ -383,6 +411,25 @@ mod tests {
         let (conn, _changes) = prepare(folder.path(), 100, false).unwrap();
         assert_eq!(version(&conn), schema_version());
         assert!(Changes::open(folder.path(), true).is_ok(), "others may serve again");
+    }
+
+    #[test]
+    fn who_wants_to_serve_waits_for_a_command_that_makes_the_schema() {
+        let folder = tempfile::tempdir().unwrap();
+        let Ok(command) = Changes::open(folder.path(), false) else {
+            panic!("the folder can be written");
+        };
+        let Ok(alone) = command.alone() else {
+            panic!("nobody serves");
+        };
+        let mut conn = Connection::open(folder.path().join(FILE)).unwrap();
+        thread::scope(|scope| {
+            let server = scope.spawn(|| prepare(folder.path(), 100, true).map(|_| ()));
+            thread::sleep(Duration::from_millis(100));
+            MIGRATIONS.to_latest(&mut conn).unwrap();
+            drop(alone);
+            server.join().unwrap().unwrap();
+        });
     }
 
     #[test]
