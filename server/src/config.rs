@@ -59,7 +59,7 @@ pub struct HttpSection {
     /// The most connections at a time; more wait to be accepted. 1 to 65,536.
     pub max_connections: u64,
     /// How long requests may take to finish after the signal to stop; a call to a remote system that is under way is
-    /// waited for beyond that, up to six times `outbound.timeout_ms`. 0 to 3,600,000.
+    /// waited for beyond that, up to six times `outbound.timeout_ms` and 20 s. 0 to 3,600,000.
     pub drain_ms: u64,
     /// Whether `/healthz` and `/readyz` are served.
     pub health: bool,

@@ -48,7 +48,7 @@ use crate::{
 /// of them.
 const OVERDUE_SECONDS: i64 = 400;
 /// How long a write waits for those to the same user that came before it, in milliseconds.
-const TURN_MILLIS: u64 = 20_000;
+pub const TURN_MILLIS: u64 = 20_000;
 /// How long a user is read whose version alone is missing in an answer, in milliseconds.
 const VERSION_MILLIS: u64 = 2_000;
 /// The waits between attempts to record an outcome, in milliseconds.

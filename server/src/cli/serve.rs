@@ -1,9 +1,9 @@
 //! `patchbay serve`: the server, from a data folder to a clean end.
 
-use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
-use patchbay_core::{error::Error, linked_account::AccountStatus, store::Store};
+use patchbay_core::{error::Error, linked_account::AccountStatus, remote::TURN_MILLIS, store::Store};
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::{
@@ -112,10 +112,10 @@ async fn settle_open_writes(app: &App) -> tokio::task::JoinHandle<()> {
 }
 
 /// Waits for work whose callers may have gone, such as a call to a remote system: cut short it would leave an unknown
-/// outcome. Longer than the calls of one write may take (a read before, the write, a read after; a read may be two calls) it does not wait.
+/// outcome. Longer than one write may take (its turn, a read before, the write, a read after; a read may be two calls) it does not wait.
 async fn finish(app: &App, config: &Config) {
     app.tasks.close();
-    let longest = config.outbound().timeout * 6;
+    let longest = Duration::from_millis(TURN_MILLIS) + config.outbound().timeout * 6;
     if tokio::time::timeout(longest, app.tasks.wait()).await.is_err() {
         tracing::warn!(tasks = app.tasks.len(), "stopped before all work had ended");
     }
