@@ -26,6 +26,11 @@ impl Wrong {
         }
     }
 
+    /// Whether one of this name is noted.
+    pub(super) fn tells(&self, member: &str) -> bool {
+        self.0.iter().any(|(noted, _)| noted == member)
+    }
+
     /// Notes what a failure says, unless something within that member is noted; one about no member fails at once.
     pub(super) fn note(&mut self, failure: Failure) -> Result<(), Failure> {
         let Some(member) = failure.field(map::wire_name) else {
@@ -47,7 +52,7 @@ impl Wrong {
         }
         for Unfit { field, reason } in patch.unfit.iter().cloned().chain(out_of_bounds(patch)) {
             let member = map::wire_name(&field);
-            if !self.0.iter().any(|(noted, _)| *noted == member) {
+            if !self.tells(&member) {
                 self.add(member, reason);
             }
         }

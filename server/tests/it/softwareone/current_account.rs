@@ -133,6 +133,7 @@ async fn an_account_without_an_active_membership_is_refused_by_name() {
         (json!("ACC-0000-0001"), "currentAccount"),
         (json!({"id": "text"}), "currentAccount.id"),
         (json!({"id": 5}), "currentAccount.id"),
+        (json!({"id": null}), "currentAccount.id"),
     ] {
         let change = json!({"currentAccount": current});
         assert_problem(&put(&patchbay, TWICE, &change).await, 400, Some(member));

@@ -63,7 +63,7 @@ fn account_key(account: Patch<wire::AccountKey>, wrong: &mut Wrong) -> Option<Se
         Patch::Value(account) => account.id,
     };
     let number = serial("ACC", &id);
-    if number.is_none() {
+    if number.is_none() && !wrong.tells("currentAccount.id") {
         wrong.add("currentAccount.id", "must be an account's id such as ACC-0000-0001");
     }
     number
