@@ -190,7 +190,7 @@ fn refuse_foreign(folder: &Path, conn: &Connection) -> Result<(), OpenError> {
 /// serve, is waited for.
 fn known(folder: &Path, conn: &Connection, serving: bool) -> Result<Changes, OpenError> {
     let deadline = Instant::now() + ALONE_TIMEOUT;
-    let mut waiting = pending(folder, conn)?;
+    let mut waiting = true;
     loop {
         match Changes::open(folder, serving) {
             Err(Unusable::Taken) if waiting && Instant::now() < deadline => {
