@@ -4,7 +4,6 @@
 //! a misspelt bound does not go unnoticed. `docs/patchbay.example.toml` lists every setting with its default.
 
 use std::{
-    env::VarError,
     fmt, fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -238,12 +237,12 @@ impl Config {
             .filter(|name| name.as_str().contains("__"))
             .split("__");
         figment = figment.merge(environment);
-        for setting in TEXTS {
-            let name = variable(setting.split('.'));
-            match std::env::var(&name) {
-                Ok(text) => figment = figment.merge((setting, text)),
-                Err(VarError::NotPresent) => {}
-                Err(VarError::NotUnicode(_)) => return Err(format!("the environment sets {name}, which is not UTF-8")),
+        for (name, text) in std::env::vars_os() {
+            let named = |setting: &&&str| name.eq_ignore_ascii_case(variable(setting.split('.')));
+            if let Some(setting) = TEXTS.iter().find(named) {
+                let text = text.into_string();
+                let text = text.map_err(|_| format!("the environment sets {}, which is not UTF-8", name.display()))?;
+                figment = figment.merge((*setting, text));
             }
         }
         let config: Self = figment.extract().map_err(|error| sentence(file, &error))?;

@@ -132,6 +132,8 @@ fn texts_of_digits_are_texts() {
     );
     assert!(success, "{complaint}");
     assert!(shown.contains("key_file = \"0123\""), "{shown}");
+    let (_, shown, complaint) = config(None, &[("patchbay_seal__Key_File", "0123")]);
+    assert!(shown.contains("key_file = \"0123\""), "{complaint}");
     let mut command = patchbay();
     command
         .arg("config")
