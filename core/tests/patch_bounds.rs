@@ -160,10 +160,18 @@ fn what_cannot_be_seen_names_nobody() {
         email: Patch::Value(email.to_owned()),
         ..UserPatch::default()
     };
-    for unseen in ["\u{200b}", "ad\u{200b}min", "\u{feff}han", "\u{202e}nah"] {
+    for unseen in [
+        "\u{200b}",
+        "ad\u{200b}min",
+        "\u{feff}han",
+        "\u{202e}nah",
+        "han\u{2066}",
+        "\u{3164}",
+        "ha\u{e0041}n",
+    ] {
         assert_eq!(refused(&nobody(), &named(unseen, "han@example.com")), "username");
     }
-    for blank in ["\u{200b}", "\u{feff}\u{ad}"] {
+    for blank in ["\u{200b}", "\u{feff}\u{ad}", "\u{3164}"] {
         assert_eq!(refused(&nobody(), &named("han", blank)), "email");
     }
     assert!(nobody().apply(&named("hän-ż 汉", "han@example.com")).is_ok());
