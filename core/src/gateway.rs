@@ -161,14 +161,8 @@ impl Gateway {
         };
         let account = self.store.linked_account(context.principal.tenant, id).await?;
         let account = account.ok_or(Error::NotFound { what: "linked account" })?;
-        if account.status != AccountStatus::Active {
-            if !permitted {
-                return Err(forbidden(action));
-            }
-            return Err(Error::AccountOff {
-                id: account.id.clone(),
-                status: account.status,
-            });
+        if let Err(off) = account.check_active() {
+            return Err(if permitted { off } else { forbidden(action) });
         }
         if account.remote.is_none() {
             return Ok(self.directory.clone());

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Timestamp,
+    error::Error,
     id::{LinkedAccountId, TenantId},
 };
 
@@ -73,4 +74,17 @@ pub struct LinkedAccount {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+}
+
+impl LinkedAccount {
+    /// Fails with [`Error::AccountOff`] if it may not be used.
+    pub fn check_active(&self) -> Result<(), Error> {
+        if self.status == AccountStatus::Active {
+            return Ok(());
+        }
+        Err(Error::AccountOff {
+            id: self.id.clone(),
+            status: self.status,
+        })
+    }
 }

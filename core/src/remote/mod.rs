@@ -133,11 +133,18 @@ impl Remote {
         }
     }
 
-    /// One's turn to write to the user. Fails with [`Error::Busy`] if those before take longer than [`TURN_MILLIS`].
+    /// One's turn to write to the user. Fails with [`Error::Busy`] if those before take longer than [`TURN_MILLIS`], and if the linked
+    /// account was switched off or removed meanwhile.
     async fn turn(&self, context: &Context, entry: &LedgerEntry) -> Result<Turn, Error> {
-        let name = (context.principal.tenant, self.account.clone(), entry.remote_id.clone());
+        let tenant = context.principal.tenant;
+        let name = (tenant, self.account.clone(), entry.remote_id.clone());
         let turn = self.within(TURN_MILLIS, self.turns.clone().take(name)).await;
-        turn.ok_or(Error::Busy { retry_after: 5 })
+        let turn = turn.ok_or(Error::Busy { retry_after: 5 })?;
+        let account = self.store.linked_account(tenant, &self.account).await?;
+        account
+            .ok_or(Error::NotFound { what: "linked account" })?
+            .check_active()?;
+        Ok(turn)
     }
 
     /// The user whom the answer to a write did not tell, for his version alone: the write is done, whatever comes of this. Where that is

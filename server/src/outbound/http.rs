@@ -141,7 +141,7 @@ impl Client {
         let response = response.map_err(|error| unanswered(&url, &error))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let (body, read) = read(response).await;
-        let answer = Answer {
+        let mut answer = Answer {
             url,
             status,
             headers,
@@ -149,7 +149,10 @@ impl Client {
             redaction,
         };
         if !status.is_success() {
-            // The status alone tells, though the body may have been cut off.
+            // The status alone tells. What there is of a body that was cut off may end within the credential, which is not known there.
+            if read.is_err() {
+                answer.body.clear();
+            }
             return Err(answer.refused());
         }
         read.map_err(|error| unanswered(&answer.url, &error))?;
@@ -170,7 +173,20 @@ async fn execute(client: &reqwest::Client, request: reqwest::Request) -> Result<
 
 /// True if there was a connection, and then there was none.
 fn is_lost(error: &reqwest::Error) -> bool {
-    error.is_request() && !error.is_connect() && !error.is_timeout()
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let mut causes = std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |cause| {
+        (*cause).source()
+    });
+    let ended = |cause: &(dyn std::error::Error + 'static)| {
+        let closed = cause.downcast_ref::<hyper::Error>();
+        let broken = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        closed.is_some_and(|error| error.is_incomplete_message() || error.is_closed() || error.is_canceled())
+            || matches!(
+                broken,
+                Some(BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+            )
+    };
+    error.is_request() && !error.is_connect() && !error.is_timeout() && causes.any(ended)
 }
 
 /// What there is of the body, and whether it is whole, as far as it is read.

@@ -9,6 +9,7 @@ mod outcomes;
 mod refusing;
 pub mod remote;
 mod settling;
+mod turns;
 mod versions;
 
 use axum::body::Body;
