@@ -3,9 +3,10 @@
 //! `openapi/<dialect>.json` in the repository equals [`text`]; a test holds that, and rewrites the files when `PATCHBAY_BLESS` is
 //! set.
 
+use http::StatusCode;
 use utoipa::openapi::{
-    ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, PathItem, RefOr, path::Operation,
-    security::SecurityScheme,
+    ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, PathItem, RefOr, Schema, path::Operation,
+    schema::ArrayItems, security::SecurityScheme,
 };
 use utoipa_axum::router::OpenApiRouter;
 
@@ -38,7 +39,13 @@ pub fn document(dialect: &dyn Dialect) -> OpenApi {
         .paths
         .values_mut()
         .flat_map(operations)
-        .for_each(answers_anywhere);
+        .for_each(|operation| {
+            answers_anywhere(operation);
+            describe(operation);
+        });
+    if let Some(components) = &mut document.components {
+        components.schemas.values_mut().for_each(without_defaults);
+    }
     document.info = InfoBuilder::new()
         .title(format!("Patchbay, {} dialect", dialect.name()))
         .version(env!("CARGO_PKG_VERSION"))
@@ -72,6 +79,57 @@ fn answers_anywhere(operation: &mut Operation) {
         let mut refusal = refusal.clone();
         description.clone_into(&mut refusal.description);
         responses.entry(status.to_owned()).or_insert(RefOr::T(refusal));
+    }
+}
+
+/// Every answer has a description, as the format demands: its status's own words where the route has none.
+fn describe(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
+        let RefOr::T(response) = response else { continue };
+        if response.description.is_empty() {
+            let status = StatusCode::from_bytes(status.as_bytes()).ok();
+            let reason = status
+                .and_then(|status| status.canonical_reason())
+                .unwrap_or("An answer");
+            response.description = format!("{reason}.");
+        }
+    }
+}
+
+/// Takes the defaults off. They are those of the reader, for whom an absent member is null or empty, and no client is to send them: some
+/// are not even of the member's type.
+fn without_defaults(schema: &mut RefOr<Schema>) {
+    let schema = match schema {
+        RefOr::T(schema) => schema,
+        RefOr::Ref(named) => {
+            named.default = None;
+            return;
+        }
+    };
+    match schema {
+        Schema::Object(object) => {
+            object.default = None;
+            object.properties.values_mut().for_each(without_defaults);
+        }
+        Schema::Array(array) => {
+            array.default = None;
+            if let ArrayItems::RefOrSchema(items) = &mut array.items {
+                without_defaults(items);
+            }
+        }
+        Schema::OneOf(one) => {
+            one.default = None;
+            one.items.iter_mut().for_each(without_defaults);
+        }
+        Schema::AllOf(all) => {
+            all.default = None;
+            all.items.iter_mut().for_each(without_defaults);
+        }
+        Schema::AnyOf(any) => {
+            any.default = None;
+            any.items.iter_mut().for_each(without_defaults);
+        }
+        _ => {}
     }
 }
 

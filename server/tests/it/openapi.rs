@@ -71,8 +71,18 @@ fn every_operation_is_described() {
                     operation["responses"].get("401").is_some(),
                     "{method} {path} does not say 401"
                 );
+                for (status, answer) in operation["responses"].as_object().unwrap() {
+                    let words = answer["description"].as_str().unwrap_or_default();
+                    assert!(!words.is_empty(), "{method} {path} {status} has no description");
+                }
             }
         }
+        let schemas = document["components"]["schemas"].to_string();
+        assert!(
+            !schemas.contains("\"default\":"),
+            "{} tells clients what to send",
+            dialect.name()
+        );
     }
 }
 
