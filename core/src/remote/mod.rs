@@ -1,11 +1,11 @@
 //! A remote system as a provider: a connector, wrapped in the write ledger.
 //!
-//! A write is recorded before it is sent and after it was answered: intent → call → outcome. A lost answer is an outcome
+//! A write waits for its [turn](turns), is recorded before it is sent and after it was answered: intent → call → outcome. A lost answer is an outcome
 //! of its own, *unknown*: it is settled by reading the user back, never by sending the write again.
 //!
 //! A remote user has no revision of ours: his is a digest of all that the vendor tells of him. What a caller requires of it
 //! is compared with a read right before the write; no vendor compares inside the write, so a change that another makes
-//! between the two is not seen. Those that come through here take [turns].
+//! between the two is not seen.
 
 mod evidence;
 mod ledger;
@@ -190,6 +190,14 @@ impl Remote {
         Ok((evidence, user))
     }
 
+    /// What a repeat is told, if the request was done before.
+    async fn told(&self, context: &Context, entry: &LedgerEntry) -> Result<Option<Committed>, Error> {
+        match &entry.idempotency {
+            Some(asked) => self.store.replay(context.principal.tenant, asked, context.now).await,
+            None => Ok(None),
+        }
+    }
+
     async fn begin(&self, context: &Context, entry: &LedgerEntry) -> Result<Committed, Error> {
         let mut changeset = Changeset::new(context.principal.tenant, context.now);
         changeset.deltas.push(Delta::PutLedger(Box::new(entry.clone())));
@@ -321,8 +329,20 @@ impl Provider for Remote {
         // The bounds of the domain hold outward too.
         User::remote(&id).apply(&update.patch)?;
         let mut entry = self.entry(context, id, &update);
-        let begun = match self.begin(context, &entry).await {
-            Err(Error::IdempotencyPending) => return self.repeated(context, &entry).await,
+        // A repeat is told at once, and what only waits has not begun.
+        let (begun, turn) = match self.told(context, &entry).await {
+            Ok(None) => {
+                let turn = self.turn(context, &entry).await?;
+                (self.begin(context, &entry).await, Some(turn))
+            }
+            Ok(Some(done)) => (Ok(done), None),
+            Err(error) => (Err(error), None),
+        };
+        let begun = match begun {
+            Err(Error::IdempotencyPending) => {
+                drop(turn);
+                return self.repeated(context, &entry).await;
+            }
             begun => begun?,
         };
         if begun.replayed {
@@ -334,11 +354,7 @@ impl Provider for Remote {
                 replayed: true,
             });
         }
-        let turn = self.turn(context, &entry).await;
-        let outcome = match &turn {
-            Ok(_) => self.write(&mut entry, &update).await,
-            Err(error) => Err(error.clone()),
-        };
+        let outcome = self.write(&mut entry, &update).await;
         let recorded = self.finish(context, entry.clone(), &outcome).await;
         let user = match outcome? {
             None => self.version(context, entry, recorded).await,

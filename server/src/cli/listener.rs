@@ -49,7 +49,7 @@ pub(super) async fn serve(
     if tokio::time::timeout(drain, tell.closed()).await.is_err() {
         tracing::warn!(
             connections = tell.receiver_count(),
-            "stopped before all requests had finished"
+            "the time for requests to finish is over; what they write is still waited for"
         );
     }
 }

@@ -295,6 +295,15 @@ mod tests {
     }
 
     #[test]
+    fn several_lists_are_one() {
+        let one = Select::default().and("-*,id").unwrap().and("name").unwrap();
+        assert_eq!(
+            one.apply(json!({"id": "1", "name": "n"})),
+            json!({"id": "1", "name": "n"})
+        );
+    }
+
+    #[test]
     fn it_is_bounded() {
         let read = |list: &str| Select::default().and(list);
         assert!(read(&"x,".repeat(MAX_NAMES)).is_some());

@@ -61,15 +61,20 @@ impl Connectors for Vendor {
     }
 }
 
-/// Who waits for a turn for no time at all, or for ever.
+/// Who waits for a turn for no time at all, or for ever; and how many have begun to.
 struct Waits {
     patient: bool,
+    begun: Arc<Semaphore>,
 }
 
 #[async_trait]
 impl Host for Waits {
     async fn pause(&self, millis: u64) {
-        if self.patient || millis != TURN_MILLIS {
+        let turn = millis == TURN_MILLIS;
+        if turn {
+            self.begun.add_permits(1);
+        }
+        if self.patient || !turn {
             std::future::pending::<()>().await;
         }
     }
@@ -83,6 +88,7 @@ struct Scene {
     patchbay: Patchbay,
     gateway: Gateway,
     vendor: Vendor,
+    waiting: Arc<Semaphore>,
     context: Context,
     account: LinkedAccountId,
 }
@@ -96,7 +102,12 @@ impl Scene {
             writes: Arc::default(),
         };
         let (store, entropy) = (patchbay.store.clone(), patchbay.entropy.clone());
-        let gateway = Gateway::new(store, Arc::new(vendor.clone()), entropy, Arc::new(Waits { patient }));
+        let waiting = Arc::new(Semaphore::new(0));
+        let waits = Waits {
+            patient,
+            begun: waiting.clone(),
+        };
+        let gateway = Gateway::new(store, Arc::new(vendor.clone()), entropy, Arc::new(waits));
         let now = patchbay.app.clock.now();
         let principal = patchbay
             .app
@@ -113,6 +124,7 @@ impl Scene {
             patchbay,
             gateway,
             vendor,
+            waiting,
             account: LinkedAccountId("remote".into()),
         };
         scene.keep(AccountStatus::Active).await;
@@ -171,6 +183,12 @@ impl Scene {
         write
     }
 
+    /// How many writes are recorded as begun, and not as ended.
+    async fn open(&self) -> usize {
+        let tenant = self.patchbay.sample.tenant;
+        self.patchbay.store.open_writes(tenant, 10).await.unwrap().len()
+    }
+
     fn writes(&self) -> usize {
         self.vendor.writes.load(Ordering::SeqCst)
     }
@@ -182,7 +200,12 @@ async fn who_waits_for_too_long_has_sent_nothing_and_may_come_again() {
     let first = scene.begin("han", "1").await;
     let second = scene.write("han", "2").await;
     assert!(matches!(second, Err(Error::Busy { .. })), "{second:?}");
-    assert_eq!(scene.writes(), 1);
+    assert_eq!((scene.writes(), scene.open().await), (1, 1));
+    let repeat = scene.write("han", "1").await;
+    assert!(
+        matches!(repeat, Err(Error::IdempotencyPending)),
+        "a repeat does not wait for itself: {repeat:?}"
+    );
     let other = scene.begin("leia", "3").await;
     scene.vendor.let_go.add_permits(3);
     for write in [first, other] {
@@ -199,16 +222,17 @@ async fn nothing_is_sent_to_an_account_that_was_switched_off_while_one_waited() 
     let first = scene.begin("han", "1").await;
     let waiting = scene.clone();
     let second = tokio::spawn(async move { waiting.write("han", "2").await });
-    // Once it is recorded it waits.
-    let tenant = scene.patchbay.sample.tenant;
-    while scene.patchbay.store.open_writes(tenant, 10).await.unwrap().len() < 2 {
-        tokio::task::yield_now().await;
-    }
+    scene.waiting.acquire().await.unwrap().forget();
+    assert_eq!(
+        scene.open().await,
+        1,
+        "who only waits has begun nothing that a crash could leave open"
+    );
     scene.keep(AccountStatus::Disabled).await;
     scene.vendor.let_go.add_permits(1);
     assert!(first.await.unwrap().unwrap().changed);
     let second = second.await.unwrap();
     assert!(matches!(second, Err(Error::AccountOff { .. })), "{second:?}");
     assert_eq!(scene.writes(), 1);
-    assert!(scene.patchbay.store.open_writes(tenant, 10).await.unwrap().is_empty());
+    assert_eq!(scene.open().await, 0);
 }
