@@ -414,8 +414,8 @@ fn leave_present_notes(patch: &mut MembershipPatch, user: &User) -> Result<(), E
     check_membership_kept(user, Ok(notes), refusal)
 }
 
-/// A user who may change only his own profile may repeat what his membership is, as one does who sends back the whole
-/// record that he read, but not change it. He is not told which groups exist.
+/// Who may not change a membership may repeat what it is, as one does who sends back the whole record that he read. He is not told
+/// which groups exist. `refusal` is what he is told if it would change.
 fn check_membership_kept(user: &User, patch: Result<MembershipPatch, Error>, refusal: &str) -> Result<(), Error> {
     let kept = match patch {
         Ok(patch) => {

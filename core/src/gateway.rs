@@ -84,8 +84,9 @@ impl Gateway {
         account: Option<&LinkedAccountId>,
         query: &GetUser,
     ) -> Result<UserView, Error> {
-        let permitted = policy::may_ever(&context.principal, Action::GetUser);
-        let provider = self.provider(context, account, (Action::GetUser, permitted)).await?;
+        let action = Action::GetUser;
+        let permitted = || policy::may_ever(&context.principal, action);
+        let provider = self.provider(context, account, action, permitted).await?;
         provider.get_user(context, query).await
     }
 
@@ -102,8 +103,9 @@ impl Gateway {
         key: &UserKey,
         update: UpdateUser,
     ) -> Result<Updated, Error> {
-        let permitted = policy::may_ever_update(&context.principal, update.own_profile);
-        let result = match self.provider(context, account, (Action::UpdateUser, permitted)).await {
+        let own_profile = update.own_profile;
+        let permitted = || policy::may_ever_update(&context.principal, own_profile);
+        let result = match self.provider(context, account, Action::UpdateUser, permitted).await {
             Ok(provider) => provider.update_user(context, key, update).await,
             Err(error) => Err(error),
         };
@@ -149,12 +151,14 @@ impl Gateway {
         self.directory.icon(context, key).await
     }
 
-    /// The provider behind a linked account. Whose role can never permit the action is told that, and not whether the account is off.
+    /// The provider behind a linked account. Whose role can never permit the action, which is asked only where the account is off, is told
+    /// that instead.
     async fn provider(
         &self,
         context: &Context,
         account: Option<&LinkedAccountId>,
-        (action, permitted): (Action, bool),
+        action: Action,
+        permitted: impl FnOnce() -> bool,
     ) -> Result<Arc<dyn Provider>, Error> {
         let Some(id) = account else {
             return Ok(self.directory.clone());
@@ -162,7 +166,7 @@ impl Gateway {
         let account = self.store.linked_account(context.principal.tenant, id).await?;
         let account = account.ok_or(Error::NotFound { what: "linked account" })?;
         if let Err(off) = account.check_active() {
-            return Err(if permitted { off } else { forbidden(action) });
+            return Err(if permitted() { off } else { forbidden(action) });
         }
         if account.remote.is_none() {
             return Ok(self.directory.clone());

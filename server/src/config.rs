@@ -237,12 +237,13 @@ impl Config {
             .filter(|name| name.as_str().contains("__"))
             .split("__");
         figment = figment.merge(environment);
-        for (name, text) in std::env::vars_os() {
-            let named = |setting: &&&str| name.eq_ignore_ascii_case(variable(setting.split('.')));
-            if let Some(setting) = TEXTS.iter().find(named) {
+        for setting in TEXTS {
+            let name = variable(setting.split('.'));
+            let mut set = std::env::vars_os().filter(|(set, _)| set.eq_ignore_ascii_case(&name));
+            if let Some((_, text)) = set.next() {
                 let text = text.into_string();
-                let text = text.map_err(|_| format!("the environment sets {}, which is not UTF-8", name.display()))?;
-                figment = figment.merge((*setting, text));
+                let text = text.map_err(|_| format!("the environment sets {name}, which is not UTF-8"))?;
+                figment = figment.merge((setting, text));
             }
         }
         let config: Self = figment.extract().map_err(|error| sentence(file, &error))?;

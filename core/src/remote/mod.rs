@@ -191,7 +191,7 @@ impl Remote {
     }
 
     /// What a repeat is told, if the request was done before.
-    async fn told(&self, context: &Context, entry: &LedgerEntry) -> Result<Option<Committed>, Error> {
+    async fn replay(&self, context: &Context, entry: &LedgerEntry) -> Result<Option<Committed>, Error> {
         match &entry.idempotency {
             Some(asked) => self.store.replay(context.principal.tenant, asked, context.now).await,
             None => Ok(None),
@@ -330,7 +330,7 @@ impl Provider for Remote {
         User::remote(&id).apply(&update.patch)?;
         let mut entry = self.entry(context, id, &update);
         // A repeat is told at once, and what only waits has not begun.
-        let (begun, turn) = match self.told(context, &entry).await {
+        let (begun, turn) = match self.replay(context, &entry).await {
             Ok(None) => {
                 let turn = self.turn(context, &entry).await?;
                 (self.begin(context, &entry).await, Some(turn))

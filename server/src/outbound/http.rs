@@ -174,10 +174,7 @@ async fn execute(client: &reqwest::Client, request: reqwest::Request) -> Result<
 /// True if there was a connection, and then there was none.
 fn is_lost(error: &reqwest::Error) -> bool {
     use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    let mut causes = std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |cause| {
-        (*cause).source()
-    });
-    let ended = |cause: &(dyn std::error::Error + 'static)| {
+    let ended = |cause: Cause<'_>| {
         let closed = cause.downcast_ref::<hyper::Error>();
         let broken = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
         closed.is_some_and(|error| error.is_incomplete_message() || error.is_closed() || error.is_canceled())
@@ -186,7 +183,7 @@ fn is_lost(error: &reqwest::Error) -> bool {
                 Some(BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
             )
     };
-    error.is_request() && !error.is_connect() && !error.is_timeout() && causes.any(ended)
+    error.is_request() && !error.is_connect() && !error.is_timeout() && causes(error).any(ended)
 }
 
 /// What there is of the body, and whether it is whole, as far as it is read.
@@ -328,10 +325,16 @@ fn unanswered(url: &str, error: &reqwest::Error) -> Error {
     failure(kind, url, &chain(error))
 }
 
+type Cause<'e> = &'e (dyn std::error::Error + 'static);
+
+/// An error and its causes, outermost first.
+fn causes(error: Cause<'_>) -> impl Iterator<Item = Cause<'_>> {
+    std::iter::successors(Some(error), |cause| cause.source())
+}
+
 /// The causes of an error, outermost first, as one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    let text: Vec<String> = causes.map(ToString::to_string).collect();
+fn chain(error: Cause<'_>) -> String {
+    let text: Vec<String> = causes(error).skip(1).map(ToString::to_string).collect();
     if text.is_empty() {
         error.to_string()
     } else {
@@ -340,8 +343,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 fn blocked(error: &reqwest::Error) -> bool {
-    std::iter::successors(Some(error as &dyn std::error::Error), |cause| (*cause).source())
-        .any(<dyn std::error::Error + 'static>::is::<PrivateAddress>)
+    causes(error).any(<dyn std::error::Error + 'static>::is::<PrivateAddress>)
 }
 
 fn failure(kind: RemoteKind, url: &str, why: &str) -> Error {

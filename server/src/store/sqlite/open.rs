@@ -109,7 +109,7 @@ pub(super) fn prepare(folder: &Path, cache_kib: u32, serving: bool) -> Result<(C
     let mut conn = connect(&file, Access::ReadWrite, cache_kib).map_err(failed)?;
     refuse_foreign(folder, &conn)?;
     refuse_newer(folder, &conn)?;
-    let changes = known(folder, &conn, serving)?;
+    let changes = open_changes(folder, &conn, serving)?;
     // It is fixed once there is anything in the database.
     conn.pragma_update(None, "page_size", PAGE_SIZE).map_err(failed)?;
     use_log(&conn).map_err(failed)?;
@@ -188,7 +188,7 @@ fn refuse_foreign(folder: &Path, conn: &Connection) -> Result<(), OpenError> {
 
 /// Opens the file by which processes know of each other. A command that brings the schema up to date, and so keeps out who wants to
 /// serve, is waited for.
-fn known(folder: &Path, conn: &Connection, serving: bool) -> Result<Changes, OpenError> {
+fn open_changes(folder: &Path, conn: &Connection, serving: bool) -> Result<Changes, OpenError> {
     let deadline = Instant::now() + ALONE_TIMEOUT;
     let mut waiting = true;
     loop {
